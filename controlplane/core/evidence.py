@@ -1,0 +1,116 @@
+"""What a gate answers: a verdict with one of four outcomes, its checks and its reason. Missing data never passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    PASS = "pass"  # noqa: S105 - an outcome, not a password
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    ERROR = "error"
+
+
+class Gate(StrEnum):
+    QUALITY = "quality"
+    EVALUATION = "evaluation"
+    PERFORMANCE = "performance"
+
+
+class RuleSet(StrEnum):
+    """`point` compares the measured values, `interval` their confidence intervals."""
+
+    POINT = "point"
+    INTERVAL = "interval"
+
+
+@dataclass(frozen=True)
+class Interval:
+    low: float
+    high: float
+    level: float = 0.95
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison of a verdict.
+
+    `comparison` is one of `<`, `<=`, `>`, `>=`; the check passes when `value comparison limit`. `unit` is a symbol such as `s`, `req/s`, `%`
+    (then value and limit are fractions of one) or empty. `margin` is the distance to the limit, positive on the passing side.
+    `against` says where the limit comes from: `floor`, `live`, `baseline`.
+    """
+
+    name: str
+    value: float | None
+    comparison: str
+    limit: float
+    unit: str
+    outcome: Outcome
+    against: str = "floor"
+    interval: Interval | None = None
+
+    @property
+    def margin(self) -> float | None:
+        if self.value is None:
+            return None
+        return self.limit - self.value if self.comparison.startswith("<") else self.value - self.limit
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A gate's answer. `reason` is one sentence for a reader in a hurry; `notes` say what to bear in mind (a lowered floor, a label)."""
+
+    gate: Gate
+    rules: RuleSet
+    outcome: Outcome
+    reason: str
+    checks: tuple[Check, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def check(name: str, value: float | None, comparison: str, limit: float, unit: str, against: str = "floor") -> Check:
+    """A point comparison; a missing or non-finite value is inconclusive."""
+    is_known = value is not None and abs(value) != float("inf") and value == value
+    outcome = Outcome.INCONCLUSIVE
+    if is_known and value is not None:
+        outcome = Outcome.PASS if _holds(value, comparison, limit) else Outcome.FAIL
+    return Check(name, value if is_known else None, comparison, limit, unit, outcome, against)
+
+
+def combine(gate: Gate, rules: RuleSet, checks: tuple[Check, ...], notes: tuple[str, ...] = ()) -> Verdict:
+    """All checks must pass; one failed check fails; else one unknown makes it inconclusive. No checks at all is inconclusive."""
+    failed = [c for c in checks if c.outcome is Outcome.FAIL]
+    unknown = [c for c in checks if c.outcome is not Outcome.PASS]
+    if failed:
+        return Verdict(gate, rules, Outcome.FAIL, "; ".join(_sentence(c) for c in failed) + ".", checks, notes)
+    if unknown or not checks:
+        names = ", ".join(c.name for c in unknown) or "every check"
+        return Verdict(gate, rules, Outcome.INCONCLUSIVE, f"No usable value for {names}.", checks, notes)
+    return Verdict(gate, rules, Outcome.PASS, f"All {len(checks)} checks passed.", checks, notes)
+
+
+def error(gate: Gate, rules: RuleSet, reason: str) -> Verdict:
+    """The tool broke; nothing can be said about the adapter."""
+    return Verdict(gate, rules, Outcome.ERROR, reason)
+
+
+def _holds(value: float, comparison: str, limit: float) -> bool:
+    match comparison:
+        case "<":
+            return value < limit
+        case "<=":
+            return value <= limit
+        case ">":
+            return value > limit
+        case ">=":
+            return value >= limit
+        case _:
+            raise ValueError(f"unknown comparison {comparison!r}")
+
+
+def _sentence(c: Check) -> str:
+    value, limit = (f"{number:.1%}" if c.unit == "%" else f"{number:.4g} {c.unit}".strip() for number in (c.value or 0.0, c.limit))
+    source = "" if c.against == "floor" else f" ({c.against})"
+    return f"{c.name} is {value}, must be {c.comparison} {limit}{source}"

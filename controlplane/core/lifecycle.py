@@ -1,0 +1,104 @@
+"""The alias rules: from the aliases now to a plan (a list of changes) or a refusal with reasons. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controlplane.core import errors
+
+
+class Alias(StrEnum):
+    CANDIDATE = "candidate"
+    STAGED = "staged"
+    EVAL_PASSED = "eval-passed"
+    EVAL_FAILED = "eval-failed"
+    PERF_PASSED = "perf-passed"
+    PERF_FAILED = "perf-failed"
+    LIVE = "live"
+    PREVIOUS = "previous"
+
+
+PROTECTED = (Alias.LIVE, Alias.PREVIOUS)
+PROMOTABLE = (Alias.STAGED, Alias.EVAL_PASSED, Alias.PERF_PASSED)
+CLEANED_ON_PROMOTE = (Alias.CANDIDATE, Alias.STAGED, Alias.EVAL_PASSED, Alias.PERF_PASSED, Alias.EVAL_FAILED, Alias.PERF_FAILED)
+RIVAL = {
+    Alias.EVAL_PASSED: Alias.EVAL_FAILED,
+    Alias.EVAL_FAILED: Alias.EVAL_PASSED,
+    Alias.PERF_PASSED: Alias.PERF_FAILED,
+    Alias.PERF_FAILED: Alias.PERF_PASSED,
+}
+
+Aliases = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class AliasChange:
+    """Point `alias` at `version`, or remove it when `version` is None."""
+
+    alias: Alias
+    version: int | None
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What a promotion or rollback will do, in the order it must be done: serve first, `previous` next, `live` last but one, then clean up."""
+
+    version: int
+    replaces: int | None
+    is_rollback: bool
+    changes: tuple[AliasChange, ...]
+
+
+def plan_alias(aliases: Aliases, alias: Alias, version: int) -> list[AliasChange]:
+    """Give `version` an alias; a rival on the same version goes first, so that it never carries both."""
+    rival = RIVAL.get(alias)
+    removed = [AliasChange(rival, None)] if rival is not None and aliases.get(rival) == version else []
+    return [*removed, AliasChange(alias, version)]
+
+
+def plan_promotion(aliases: Aliases, source: Alias, required: Alias = Alias.PERF_PASSED) -> Promotion:
+    """Plan to make the version behind `source` live. `previous` as source is a rollback and needs no gate.
+
+    Args:
+        required: the policy; the lowest alias a promotion may start from.
+
+    Raises:
+        Refused: the alias is not set, is not promotable, or ranks below the policy; the reason names the rule and the way there.
+    """
+    version = aliases.get(source)
+    if source is Alias.PREVIOUS:
+        return _plan_rollback(aliases)
+    if source not in PROMOTABLE:
+        raise errors.Refused(
+            f"Promotion cannot start from {source!r}.", hint=f"Use one of: {', '.join(PROMOTABLE)}, or previous to roll back."
+        )
+    if PROMOTABLE.index(source) < PROMOTABLE.index(required):
+        raise errors.Refused(
+            f"The promotion policy asks for {required}, not {source}.", hint="Pass the remaining gates first, or have the policy changed."
+        )
+    if version is None:
+        raise errors.Refused(f"No version carries the alias {source}.", hint=_way_to(source))
+    live = aliases.get(Alias.LIVE)
+    if live == version:
+        raise errors.Refused(f"Version {version} is live already.", hint="Nothing to do.")
+    moved = [AliasChange(Alias.PREVIOUS, live)] if live is not None else []
+    cleaned = [AliasChange(alias, None) for alias in CLEANED_ON_PROMOTE if aliases.get(alias) == version]
+    return Promotion(version, live, False, (*moved, AliasChange(Alias.LIVE, version), *cleaned))
+
+
+def _plan_rollback(aliases: Aliases) -> Promotion:
+    live, previous = aliases.get(Alias.LIVE), aliases.get(Alias.PREVIOUS)
+    if previous is None:
+        raise errors.Refused(
+            "There is no previous version to roll back to.", hint="A rollback needs a promotion that replaced another version."
+        )
+    if live is None or live == previous:
+        raise errors.Refused("There is no live version to roll back from.", hint="Promote a version first.")
+    return Promotion(previous, live, True, (AliasChange(Alias.PREVIOUS, live), AliasChange(Alias.LIVE, previous)))
+
+
+def _way_to(source: Alias) -> str:
+    workflow = {Alias.STAGED: "deployment", Alias.EVAL_PASSED: "evaluation (Gate 1)", Alias.PERF_PASSED: "performance (Gate 2)"}[source]
+    return f"Run the {workflow} workflow to earn it."

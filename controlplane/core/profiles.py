@@ -1,0 +1,41 @@
+"""Named sets of defaults: `cluster` is the reference's own, `local` fits a small model on one machine without a GPU. Pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from controlplane.core import errors
+
+NAMES = ("local", "cluster")
+LOCAL_BASE_MODEL = "smollm2-135m-instruct"
+
+# Two CPU cores answer a few short questions a second at most, so the local profile sends fewer at once and asks for less.
+_LOCAL = {
+    "model-name": "ops-qa",
+    "slot-name": "",
+    "candidate-adapter": "",
+    "live-adapter": "",
+    "judge": "reference",
+    "max-concurrent": "8",
+    "max-tokens": "24",
+    "concurrency": "2",
+    "max-samples": "40",
+    "min-throughput": "0.5",
+}
+
+# What the local profile lowers, said wherever a verdict of Gate 2 is shown.
+LOWERED = {"local": ("Local profile: throughput floor 0.5 req/s (not 2.0) and concurrency 2 (not 10), for a CPU.",), "cluster": ()}
+
+
+def defaults(profile: str, addresses: Mapping[str, str]) -> dict[str, str]:
+    """Parameter defaults of a profile: its own values over this machine's addresses (empty ones left to the workflow's own).
+
+    Raises:
+        InvalidInput: unknown profile.
+    """
+    if profile not in NAMES:
+        raise errors.InvalidInput(f"There is no profile {profile!r}.", hint=f"Use one of: {', '.join(NAMES)}.")
+    known = {name: value for name, value in addresses.items() if value}
+    if profile == "cluster":
+        return {name: value for name, value in known.items() if name not in ("base-model", "adapters-dir")}
+    return {**known, **_LOCAL}

@@ -1,0 +1,11 @@
+"""The one prompt format: training, inference, smoke test, load test and the console all ask through here, or the adapter sees what it never learned."""
+
+from __future__ import annotations
+
+SYSTEM = "Answer from the context in a few words. If it is not there, say: Not in the context."
+REFUSAL = "Not in the context."
+
+
+def messages(question: str, context: str) -> list[dict[str, str]]:
+    """Chat messages for one question."""
+    return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": f"Context: {context}\nQuestion: {question}"}]

@@ -1,0 +1,593 @@
+"""The five workflows as data: parameters, steps, arguments, dependencies, resources. Local runs, Kubernetes Jobs and Argo templates
+are all derived from this one description. It runs nothing.
+
+Names, defaults and thresholds follow the reference of the systems Gatewright replaces. Profile-specific defaults are in `profiles`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from controlplane.core import errors
+
+LORA_CONFIGS = ("minimal", "standard", "aggressive", "high_capacity")
+JUDGES = ("llm", "reference")
+
+
+class Kind(StrEnum):
+    """How a parameter's text is read and which form field shows it."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    CHOICE = "choice"
+    FLAG = "flag"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One setting of a workflow. An empty default means: the step decides, so its argument is left out."""
+
+    name: str
+    default: str
+    help: str
+    kind: Kind = Kind.TEXT
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    is_advanced: bool = False
+
+
+@dataclass(frozen=True)
+class Param:
+    """An argument's value is the run's parameter of this name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Output:
+    """An argument's value is a small output of an earlier step."""
+
+    step: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An argument's value is the place where the executor laid a file that an earlier step wrote below its output directory."""
+
+    step: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Const:
+    value: str
+
+
+Source = Param | Output | Artifact | Const
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a step asks for, in Kubernetes' units; the local executor reads `gpus` only."""
+
+    cpu_request: str = "250m"
+    cpu_limit: str = "500m"
+    memory_request: str = "256Mi"
+    memory_limit: str = "512Mi"
+    gpus: int = 0
+    node_group: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One job: `python -m <module> --<flag>=<value> ... --output-dir=<dir>`."""
+
+    name: str
+    module: str
+    arguments: Mapping[str, Source]
+    needs: tuple[str, ...] = ()
+    resources: Resources = field(default_factory=Resources)
+    timeout_seconds: int = 3600
+    max_retries: int = 2
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Workflow:
+    name: str
+    title: str
+    purpose: str
+    ends_in: str
+    parameters: tuple[Parameter, ...]
+    steps: tuple[Step, ...]
+
+    def parameter(self, name: str) -> Parameter:
+        for parameter in self.parameters:
+            if parameter.name == name:
+                return parameter
+        raise errors.InvalidInput(
+            f"Workflow {self.name} has no parameter {name!r}.", hint=f"It knows: {', '.join(p.name for p in self.parameters)}."
+        )
+
+    def step(self, name: str) -> Step:
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise errors.NotFound(f"Workflow {self.name} has no step {name!r}.", hint=f"It has: {', '.join(s.name for s in self.steps)}.")
+
+
+def get(name: str) -> Workflow:
+    """The workflow of this name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if name not in WORKFLOWS:
+        raise errors.NotFound(f"There is no workflow {name!r}.", hint=f"Choose one of: {', '.join(WORKFLOWS)}.")
+    return WORKFLOWS[name]
+
+
+def resolve(workflow: Workflow, given: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Every parameter's value as text: given, else the profile's default, else the workflow's own.
+
+    Raises:
+        InvalidInput: an unknown parameter, or a value out of its kind, choices or range.
+    """
+    for name in given:
+        workflow.parameter(name)
+    own = {parameter.name: parameter.default for parameter in workflow.parameters}
+    values = {**own, **{name: value for name, value in (defaults or {}).items() if name in own}, **given}
+    for parameter in workflow.parameters:
+        values[parameter.name] = check_value(parameter, values[parameter.name])
+    return values
+
+
+def check_value(parameter: Parameter, value: str) -> str:
+    """The value in normal form.
+
+    Raises:
+        InvalidInput: naming the parameter, the value and what is allowed.
+    """
+    value = str(value).strip()
+    if value == "":
+        return value
+    match parameter.kind:
+        case Kind.CHOICE:
+            _require(value in parameter.choices, parameter, value, f"Choose one of: {', '.join(parameter.choices)}.")
+        case Kind.FLAG:
+            value = value.lower()
+            _require(value in ("true", "false"), parameter, value, "Say true or false.")
+        case Kind.INTEGER | Kind.NUMBER:
+            _check_number(parameter, value)
+        case Kind.TEXT:
+            _require(value.isprintable(), parameter, value, "Use printable characters on one line.")
+    return value
+
+
+def arguments(
+    step: Step, parameters: Mapping[str, str], outputs: Mapping[str, Mapping[str, str]], artifact_dirs: Mapping[str, str]
+) -> list[str]:
+    """The step's command-line arguments; a flag whose value is empty is left out, and a true flag stands alone.
+
+    Args:
+        outputs: small outputs of finished steps, by step name.
+        artifact_dirs: the output directory of each finished step as this step will see it, by step name.
+    """
+    result = []
+    for flag, source in step.arguments.items():
+        value = _value(source, parameters, outputs, artifact_dirs)
+        if value == "true":
+            result.append(f"--{flag}")
+        elif value not in ("", "false"):
+            result.append(f"--{flag}={value}")
+    return result
+
+
+def _value(
+    source: Source, parameters: Mapping[str, str], outputs: Mapping[str, Mapping[str, str]], artifact_dirs: Mapping[str, str]
+) -> str:
+    match source:
+        case Param(name):
+            return parameters[name]
+        case Output(step, key):
+            return str(outputs.get(step, {}).get(key, ""))
+        case Artifact(step, path):
+            return f"{artifact_dirs[step]}/{path}"
+        case Const(value):
+            return value
+
+
+def _check_number(parameter: Parameter, value: str) -> None:
+    try:
+        number = int(value) if parameter.kind is Kind.INTEGER else float(value)
+    except ValueError:
+        raise errors.InvalidInput(
+            f"{parameter.name}={value!r} is not {'a whole number' if parameter.kind is Kind.INTEGER else 'a number'}.", hint=parameter.help
+        ) from None
+    low, high = parameter.minimum, parameter.maximum
+    bounds = f"It must lie between {low if low is not None else 'any'} and {high if high is not None else 'any'}."
+    _require(number == number and (low is None or number >= low) and (high is None or number <= high), parameter, value, bounds)
+
+
+def _require(holds: bool, parameter: Parameter, value: str, hint: str) -> None:
+    if not holds:
+        raise errors.InvalidInput(f"{parameter.name}={value!r} is not allowed.", hint=hint)
+
+
+# -- the parameters that several workflows share ------------------------------------------------------------------------------
+
+_MODEL_NAME = Parameter("model-name", "mistral-7b-lora", "MLflow registered model.")
+_MLFLOW = Parameter("mlflow-tracking-uri", "http://mlflow.ai-platform:80", "MLflow server.", is_advanced=True)
+_VLLM = Parameter("vllm-url", "http://vllm-service.ml-models:8000", "vLLM server that serves the adapters.", is_advanced=True)
+_DATA = Parameter("s3-data-bucket", "s3://my-vllm-data", "Where the dataset versions lie (s3:// or file://).", is_advanced=True)
+_CANDIDATE_SLOT = Parameter("candidate-adapter", "aws-rag-qa-candidate", "Slot the candidate answers in; empty: <model-name>-candidate.")
+_LIVE_SLOT = Parameter("live-adapter", "aws-rag-qa-live", "Slot that serves users; empty: <model-name>-live.")
+
+
+def _positive(
+    name: str, default: str, help: str, *, kind: Kind = Kind.NUMBER, minimum: float = 0.0, is_advanced: bool = False
+) -> Parameter:
+    return Parameter(name, default, help, kind, minimum=minimum, is_advanced=is_advanced)
+
+
+def _fraction(name: str, default: str, help: str) -> Parameter:
+    return Parameter(name, default, help, Kind.NUMBER, minimum=0.0, maximum=1.0)
+
+
+def _pass(*names: str) -> dict[str, Source]:
+    return {name: Param(name) for name in names}
+
+
+_LIGHT = Resources()
+_MEDIUM = Resources(memory_request="512Mi", memory_limit="1Gi")
+_BUSY = Resources("500m", "1000m", "512Mi", "1Gi")
+_GPU = Resources("3", "4", "12Gi", "14Gi", gpus=1, node_group="gpu-training")
+
+TRAINING = Workflow(
+    name="training",
+    title="Train an adapter",
+    purpose="Fine-tune the base model with QLoRA or LoRA, check eval loss and perplexity, register the adapter as candidate.",
+    ends_in="candidate",
+    parameters=(
+        Parameter("data-version", "1", "Version of the training data.", Kind.INTEGER, minimum=1),
+        Parameter(
+            "lora-config",
+            "standard",
+            "Adapter size: minimal r=4, standard r=8, aggressive r=16, high_capacity r=32.",
+            Kind.CHOICE,
+            LORA_CONFIGS,
+        ),
+        _MODEL_NAME,
+        Parameter("base-model", "mistralai/Mistral-7B-v0.1", "Base model: a hub name or a local directory."),
+        Parameter("dataset", "ops-qa", "Name of the dataset below the data location."),
+        _positive("learning-rate", "", "Optimizer's peak learning rate (default 2e-4).", minimum=1e-8),
+        _positive("num-epochs", "", "Passes over the training data (default 1).", minimum=0.01),
+        _positive("batch-size", "", "Rows per device and step (default 4).", kind=Kind.INTEGER, minimum=1),
+        _positive("max-seq-length", "", "Longest row in tokens (default 1024).", kind=Kind.INTEGER, minimum=16),
+        _positive(
+            "gradient-accumulation-steps",
+            "",
+            "Steps whose gradients are summed (default 4).",
+            kind=Kind.INTEGER,
+            minimum=1,
+            is_advanced=True,
+        ),
+        Parameter("quantization", "nf4", "nf4: QLoRA, base in 4 bits; none: plain LoRA.", Kind.CHOICE, ("nf4", "none"), is_advanced=True),
+        _positive("seed", "7", "Seed of shuffling and initialization.", kind=Kind.INTEGER, is_advanced=True),
+        _positive("max-eval-loss", "1.0", "Quality gate: highest eval loss (nats per answer token)."),
+        _positive("max-perplexity", "2.0", "Quality gate: highest perplexity.", minimum=1.0),
+        _DATA,
+        _MLFLOW,
+        Parameter("mlflow-experiment", "vllm-lora-training", "MLflow experiment of the training runs.", is_advanced=True),
+    ),
+    steps=(
+        Step(
+            "download-data",
+            "jobs.data.download",
+            {**_pass("s3-data-bucket", "dataset", "data-version"), "splits": Const("train,validation")},
+            resources=_LIGHT,
+            timeout_seconds=900,
+            help="Fetches and validates the training data.",
+        ),
+        Step(
+            "train",
+            "jobs.training.train_lora",
+            {
+                "train-file": Artifact("download-data", "train.jsonl"),
+                "val-file": Artifact("download-data", "validation.jsonl"),
+                **_pass(
+                    "data-version",
+                    "dataset",
+                    "lora-config",
+                    "model-name",
+                    "base-model",
+                    "learning-rate",
+                    "num-epochs",
+                    "batch-size",
+                    "max-seq-length",
+                    "gradient-accumulation-steps",
+                    "quantization",
+                    "seed",
+                    "mlflow-tracking-uri",
+                    "mlflow-experiment",
+                ),
+                "log-adapter-to-mlflow": Const("true"),
+            },
+            needs=("download-data",),
+            resources=_GPU,
+            timeout_seconds=8 * 3600,
+            max_retries=1,
+            help="Trains the adapter and logs it to MLflow.",
+        ),
+        Step(
+            "quality-gate",
+            "jobs.training.quality_gate",
+            {"run-id": Output("train", "run-id"), **_pass("model-name", "max-eval-loss", "max-perplexity", "mlflow-tracking-uri")},
+            needs=("train",),
+            resources=_MEDIUM,
+            timeout_seconds=600,
+            help="Gate 0: registers the adapter as candidate, or stops.",
+        ),
+    ),
+)
+
+DEPLOYMENT = Workflow(
+    name="deployment",
+    title="Stage a candidate",
+    purpose="Load an adapter into the candidate slot of the running vLLM server, ask it test questions, mark it staged.",
+    ends_in="staged",
+    parameters=(
+        _MODEL_NAME,
+        Parameter("adapter-source", "alias:candidate", "Which version: alias:<alias> or version:<number>."),
+        Parameter("slot-name", "aws-rag-qa-candidate", "Slot to load into; empty: <model-name>-candidate."),
+        _VLLM,
+        _MLFLOW,
+        _positive("num-requests", "3", "Smoke test: number of questions.", kind=Kind.INTEGER, minimum=1),
+        _positive("max-latency", "30", "Smoke test: longest answer time (seconds)."),
+        Parameter("adapters-dir", "", "Directory the vLLM server reads adapters from.", is_advanced=True),
+    ),
+    steps=(
+        Step(
+            "load-adapter",
+            "jobs.deployment.load_adapter",
+            {**_pass("model-name", "slot-name", "vllm-url", "mlflow-tracking-uri", "adapters-dir"), "source": Param("adapter-source")},
+            resources=_MEDIUM,
+            timeout_seconds=900,
+            help="Downloads, checks and loads the adapter.",
+        ),
+        Step(
+            "smoke-test",
+            "jobs.deployment.smoke_test",
+            {"vllm-url": Param("vllm-url"), "adapter-name": Output("load-adapter", "slot-name"), **_pass("num-requests", "max-latency")},
+            needs=("load-adapter",),
+            resources=_LIGHT,
+            timeout_seconds=600,
+            help="Asks test questions, checks answers and latency.",
+        ),
+        Step(
+            "set-staged-alias",
+            "jobs.deployment.set_staged_alias",
+            {"source": Output("load-adapter", "source"), **_pass("model-name", "mlflow-tracking-uri")},
+            needs=("smoke-test",),
+            resources=_LIGHT,
+            timeout_seconds=300,
+            help="Marks the version staged.",
+        ),
+    ),
+)
+
+EVALUATION = Workflow(
+    name="evaluation",
+    title="Gate 1: evaluate answers",
+    purpose="Ask candidate and live the same unseen questions, grade the answers, decide whether the candidate is good enough.",
+    ends_in="eval-passed or eval-failed",
+    parameters=(
+        _MODEL_NAME,
+        _CANDIDATE_SLOT,
+        _LIVE_SLOT,
+        _VLLM,
+        Parameter(
+            "judge", "llm", "llm: a model grades; reference: deterministic comparison with the reference answer.", Kind.CHOICE, JUDGES
+        ),
+        Parameter("judge-url", "http://judge-vllm-service.ml-models:8000", "Judge server (OpenAI-compatible).", is_advanced=True),
+        Parameter("judge-model", "", "Judge model; empty: the first the server lists.", is_advanced=True),
+        Parameter("dataset", "ops-qa", "Name of the dataset below the data location."),
+        _DATA,
+        _MLFLOW,
+        _positive("max-concurrent", "15", "Requests in flight per step.", kind=Kind.INTEGER, minimum=1, is_advanced=True),
+        _positive("max-tokens", "48", "Longest answer in tokens.", kind=Kind.INTEGER, minimum=1, is_advanced=True),
+        _fraction("min-a-rate", "0.70", "Lowest share of correct answers (first deploy)."),
+        _fraction("max-c-rate", "0.10", "Highest share of wrong answers (first deploy)."),
+        _fraction("min-refusal-rate", "0.90", "Lowest share of unanswerable questions refused."),
+        Parameter("mlflow-experiment", "vllm-lora-evaluation", "MLflow experiment of the evaluations.", is_advanced=True),
+    ),
+    steps=(
+        Step(
+            "download-eval-data",
+            "jobs.data.download",
+            {
+                **_pass("s3-data-bucket", "dataset", "model-name", "mlflow-tracking-uri"),
+                "source": Const("alias:staged"),
+                "splits": Const("eval"),
+            },
+            resources=_LIGHT,
+            timeout_seconds=900,
+            help="Fetches the eval split of the version the candidate was trained on.",
+        ),
+        Step(
+            "inference-candidate",
+            "jobs.evaluation.run_inference",
+            {
+                "eval-file": Artifact("download-eval-data", "eval.jsonl"),
+                "adapter-name": Param("candidate-adapter"),
+                "role": Const("candidate"),
+                **_pass("model-name", "vllm-url", "max-concurrent", "max-tokens"),
+            },
+            needs=("download-eval-data",),
+            resources=_BUSY,
+            help="Asks the candidate every question.",
+        ),
+        Step(
+            "inference-live",
+            "jobs.evaluation.run_inference",
+            {
+                "eval-file": Artifact("download-eval-data", "eval.jsonl"),
+                "adapter-name": Param("live-adapter"),
+                "role": Const("live"),
+                "allow-missing": Const("true"),
+                **_pass("model-name", "vllm-url", "max-concurrent", "max-tokens"),
+            },
+            needs=("download-eval-data",),
+            resources=_BUSY,
+            help="Asks live the same questions, when there is one.",
+        ),
+        Step(
+            "judge-answers",
+            "jobs.evaluation.run_judge",
+            {
+                "candidate-file": Artifact("inference-candidate", "answers.jsonl"),
+                "live-file": Artifact("inference-live", "answers.jsonl"),
+                **_pass("judge", "judge-url", "judge-model", "max-concurrent"),
+            },
+            needs=("inference-candidate", "inference-live"),
+            resources=_BUSY,
+            help="Grades every answer A, B or C.",
+        ),
+        Step(
+            "compare-decision",
+            "jobs.evaluation.compare_decision",
+            {
+                "grades-file": Artifact("judge-answers", "grades.jsonl"),
+                "eval-file": Artifact("download-eval-data", "eval.jsonl"),
+                "version": Output("download-eval-data", "version"),
+                "data-version": Output("download-eval-data", "data-version"),
+                "judge-name": Output("judge-answers", "judge"),
+                **_pass("model-name", "min-a-rate", "max-c-rate", "min-refusal-rate", "mlflow-tracking-uri", "mlflow-experiment"),
+            },
+            needs=("judge-answers",),
+            resources=_LIGHT,
+            timeout_seconds=600,
+            help="Decides, records, sets eval-passed or eval-failed.",
+        ),
+    ),
+)
+
+PERFORMANCE = Workflow(
+    name="performance",
+    title="Gate 2: measure speed",
+    purpose="Load the candidate slot with concurrent requests, measure latency, time to first token, throughput and success, decide.",
+    ends_in="perf-passed or perf-failed",
+    parameters=(
+        _MODEL_NAME,
+        _CANDIDATE_SLOT,
+        _VLLM,
+        Parameter(
+            "prometheus-url", "http://monitoring-kube-prometheus-prometheus.ai-platform:9090", "Prometheus; empty: none.", is_advanced=True
+        ),
+        Parameter("dataset", "ops-qa", "Name of the dataset below the data location."),
+        _DATA,
+        _MLFLOW,
+        _positive("concurrency", "10", "Requests in flight.", kind=Kind.INTEGER, minimum=1),
+        _positive("max-tokens", "256", "Most tokens per answer.", kind=Kind.INTEGER, minimum=1),
+        _positive("max-samples", "0", "Most requests; 0: every row once.", kind=Kind.INTEGER),
+        _positive("max-p95-latency", "8.0", "Highest P95 end-to-end latency (seconds)."),
+        _positive("max-p95-ttft", "2.0", "Highest P95 time to first token (seconds)."),
+        _positive("min-throughput", "2.0", "Lowest throughput (requests/s)."),
+        _fraction("min-success-rate", "0.99", "Lowest share of requests that succeed."),
+        _positive("latency-regression-factor", "1.15", "Highest latency relative to the baseline.", minimum=1.0),
+        _fraction("throughput-regression-factor", "0.85", "Lowest throughput relative to the baseline."),
+        Parameter("mlflow-experiment", "vllm-lora-performance", "MLflow experiment of the load tests.", is_advanced=True),
+    ),
+    steps=(
+        Step(
+            "download-eval-data",
+            "jobs.data.download",
+            {
+                **_pass("s3-data-bucket", "dataset", "model-name", "mlflow-tracking-uri"),
+                "source": Const("alias:eval-passed"),
+                "splits": Const("eval"),
+            },
+            resources=_LIGHT,
+            timeout_seconds=900,
+            help="Fetches the questions the load is made of.",
+        ),
+        Step(
+            "run-load-test",
+            "jobs.performance.run_load_test",
+            {
+                "eval-file": Artifact("download-eval-data", "eval.jsonl"),
+                "adapter-name": Param("candidate-adapter"),
+                **_pass("model-name", "vllm-url", "prometheus-url", "concurrency", "max-tokens", "max-samples"),
+            },
+            needs=("download-eval-data",),
+            resources=_BUSY,
+            help="Sends the load and times every request.",
+        ),
+        Step(
+            "perf-decision",
+            "jobs.performance.perf_decision",
+            {
+                "results-file": Artifact("run-load-test", "results.json"),
+                "samples-file": Artifact("run-load-test", "samples.jsonl"),
+                "version": Output("download-eval-data", "version"),
+                "data-version": Output("download-eval-data", "data-version"),
+                **_pass(
+                    "model-name",
+                    "max-p95-latency",
+                    "max-p95-ttft",
+                    "min-throughput",
+                    "min-success-rate",
+                    "latency-regression-factor",
+                    "throughput-regression-factor",
+                    "mlflow-tracking-uri",
+                    "mlflow-experiment",
+                ),
+            },
+            needs=("run-load-test",),
+            resources=_LIGHT,
+            timeout_seconds=600,
+            help="Decides, records, sets perf-passed or perf-failed.",
+        ),
+    ),
+)
+
+PROMOTE = Workflow(
+    name="promote",
+    title="Promote or roll back",
+    purpose="Put a version in the live slot, keep the one it replaces as previous, clean up the gate aliases.",
+    ends_in="live, previous",
+    parameters=(
+        _MODEL_NAME,
+        Parameter(
+            "source-alias",
+            "staged",
+            "Version to promote: staged, eval-passed or perf-passed; previous: roll back.",
+            Kind.CHOICE,
+            ("staged", "eval-passed", "perf-passed", "previous"),
+        ),
+        Parameter("slot-name", "aws-rag-qa-live", "Slot to load into; empty: <model-name>-live."),
+        _VLLM,
+        _MLFLOW,
+        Parameter("deployment", "vllm", "Kubernetes deployment of the vLLM server.", is_advanced=True),
+        Parameter("namespace", "ml-models", "Kubernetes namespace of the vLLM server.", is_advanced=True),
+        Parameter("adapters-dir", "", "Directory the vLLM server reads adapters from.", is_advanced=True),
+    ),
+    steps=(
+        Step(
+            "promote-adapter",
+            "jobs.deployment.promote_adapter",
+            _pass("model-name", "source-alias", "slot-name", "vllm-url", "mlflow-tracking-uri", "deployment", "namespace", "adapters-dir"),
+            resources=_LIGHT,
+            timeout_seconds=900,
+            max_retries=0,
+            help="Swaps the live slot, verifies it, moves the aliases.",
+        ),
+    ),
+)
+
+WORKFLOWS: dict[str, Workflow] = {w.name: w for w in (TRAINING, DEPLOYMENT, EVALUATION, PERFORMANCE, PROMOTE)}

@@ -1,0 +1,363 @@
+"""The Protocols through which services reach the outside, in our words. Real clients live in `clients`, in-memory fakes in `testing`.
+
+Every method may raise `errors.Unreachable` (temporary) or `errors.OutsideError` (permanent) besides what it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from controlplane.core import adapters, datasets, lifecycle, runs
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered adapter. `tags` holds `digest`, `data-version`, `dataset`, `lora-config` and the verdicts' run ids."""
+
+    model: str
+    number: int
+    run_id: str
+    created_at: datetime
+    aliases: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> adapters.Digest:
+        return adapters.Digest(self.tags.get("digest", ""))
+
+
+@dataclass(frozen=True)
+class Model:
+    name: str
+    aliases: Mapping[str, int]
+    created_at: datetime
+    latest_version: int | None = None
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """One MLflow run: what was measured, with what settings."""
+
+    id: str
+    name: str
+    experiment: str
+    status: str
+    started_at: datetime
+    metrics: Mapping[str, float]
+    parameters: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+class Registry(Protocol):
+    """The model registry (MLflow): which versions exist, which alias points where, their files."""
+
+    def models(self) -> list[Model]: ...
+
+    def model(self, name: str) -> Model:
+        """Raises NotFound."""
+        ...
+
+    def versions(self, name: str) -> list[Version]:
+        """Newest first, aliases filled in. Raises NotFound."""
+        ...
+
+    def resolve(self, name: str, source: str) -> Version:
+        """The version behind `alias:<alias>` or `version:<number>`. Raises NotFound, InvalidInput."""
+        ...
+
+    def register(self, name: str, run_id: str, tags: Mapping[str, str]) -> Version:
+        """A new version from the run's artifact `adapter/`; makes the model when it is new."""
+        ...
+
+    def download(self, version: Version, directory: Path) -> Path:
+        """The adapter's files, copied into `directory` (made when missing). Raises NotFound."""
+        ...
+
+    def apply(self, name: str, changes: Sequence[lifecycle.AliasChange]) -> None:
+        """Makes the changes one by one, in order; repeating it does no harm."""
+        ...
+
+    def tag(self, version: Version, tags: Mapping[str, str]) -> None: ...
+
+
+class Tracking(Protocol):
+    """Runs, metrics and artifacts (MLflow)."""
+
+    def run(self, run_id: str) -> TrackedRun:
+        """Raises NotFound."""
+        ...
+
+    def search(self, experiment: str, tags: Mapping[str, str], limit: int = 100) -> list[TrackedRun]:
+        """Newest first; an experiment that does not exist has no runs."""
+        ...
+
+    def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
+        """(step, value) in step order."""
+        ...
+
+    def log(
+        self,
+        experiment: str,
+        name: str,
+        *,
+        parameters: Mapping[str, str],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Sequence[Path] = (),
+    ) -> str:
+        """A finished run with all this in it; returns its id."""
+        ...
+
+    def artifact(self, run_id: str, path: str) -> bytes:
+        """Raises NotFound."""
+        ...
+
+    def artifacts(self, run_id: str, path: str = "") -> list[tuple[str, int]]:
+        """(path, size in bytes; 0 for a folder) of the files below `path`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Served:
+    """One name a replica answers to. `root` is an adapter's directory, or the base model's; `parent` is empty for the base."""
+
+    name: str
+    root: str
+    parent: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One finished answer. Times are seconds since the request was sent; `first_token_seconds` None when nothing came."""
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    answer_tokens: int
+    first_token_seconds: float | None
+    total_seconds: float
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A piece of a streaming answer; the last one carries `answer`."""
+
+    text: str
+    answer: Answer | None = None
+
+
+class Inference(Protocol):
+    """One replica (vLLM): what it serves, loading and unloading adapters, answers."""
+
+    address: str
+
+    def is_healthy(self) -> bool: ...
+
+    def served(self) -> list[Served]: ...
+
+    def load(self, slot: str, directory: Path) -> None:
+        """Makes `slot` answer from `directory`, dropping what it answered from before, and checks that it does."""
+        ...
+
+    def chat(self, name: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int, temperature: float = 0.0) -> Answer: ...
+
+    def stream(
+        self, name: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int, temperature: float = 0.0
+    ) -> AsyncIterator[Delta]: ...
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """A job to start. `key` names it for ever (run/step/attempt): starting the same key twice starts one job."""
+
+    key: str
+    module: str
+    arguments: tuple[str, ...]
+    gpus: int = 0
+    timeout_seconds: int = 3600
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of a job's log; `number` counts from 1 within the job and is the SSE event id's last part."""
+
+    number: int
+    time: str
+    level: str
+    step: str
+    message: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+class Executor(Protocol):
+    """Runs jobs: as local processes, Kubernetes Jobs or Argo Workflows."""
+
+    def start(self, job: JobSpec) -> str:
+        """A handle that survives a restart of ours. Raises Conflict when no GPU is free (try again later)."""
+        ...
+
+    def status(self, handle: str) -> runs.JobStatus: ...
+
+    def cancel(self, handle: str) -> None:
+        """SIGTERM, then SIGKILL after 10 s. Safe to repeat."""
+        ...
+
+    def logs(self, handle: str, after: int = 0) -> list[LogLine]:
+        """The lines after number `after` that exist now."""
+        ...
+
+    def artifact_dir(self, handle: str) -> str:
+        """The job's output directory as later jobs will see it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Event:
+    """One entry of the append-only ledger: who did what to which version, when, from where and why."""
+
+    at: datetime
+    actor: str
+    interface: str
+    action: str
+    model: str
+    version: int | None
+    reason: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)
+    id: int = 0
+
+
+@dataclass(frozen=True)
+class PromotionRecord:
+    """One promotion or rollback. `state` is running, done or failed; `proof` maps replica address to the directory it serves."""
+
+    id: str
+    model: str
+    version: int
+    replaces: int | None
+    is_rollback: bool
+    source_alias: str
+    actor: str
+    interface: str
+    reason: str
+    started_at: datetime
+    state: str = "running"
+    ended_at: datetime | None = None
+    digest: str = ""
+    error: str = ""
+    proof: Mapping[str, str] = field(default_factory=dict)
+
+
+class Ledger(Protocol):
+    """Decisions that must not be lost (SQL): events, promotions, votes."""
+
+    def append(self, event: Event) -> Event: ...
+
+    def events(self, model: str = "", limit: int = 100) -> list[Event]:
+        """Newest first."""
+        ...
+
+    def open_promotion(self, record: PromotionRecord) -> PromotionRecord:
+        """Raises Conflict naming the holder when one is running for this model."""
+        ...
+
+    def close_promotion(self, record: PromotionRecord) -> None: ...
+
+    def promotions(self, model: str = "", limit: int = 100) -> list[PromotionRecord]:
+        """Newest first."""
+        ...
+
+    def vote(self, vote: Vote) -> Vote: ...
+
+    def votes(self, model: str, limit: int = 100) -> list[Vote]: ...
+
+
+@dataclass(frozen=True)
+class Vote:
+    """A person's choice between two answers: candidate, live, tie or both-bad."""
+
+    at: datetime
+    actor: str
+    model: str
+    prompt: str
+    candidate_version: int | None
+    live_version: int | None
+    choice: str
+    comment: str = ""
+    id: int = 0
+
+
+class RunStore(Protocol):
+    """Runs and their steps (SQL)."""
+
+    def add(self, run: runs.Run) -> None: ...
+
+    def get(self, run_id: runs.RunId) -> runs.Run:
+        """Raises NotFound."""
+        ...
+
+    def list(self, *, workflow: str = "", model: str = "", is_active: bool = False, limit: int = 50) -> list[runs.Run]:
+        """Newest first."""
+        ...
+
+    def save(self, run: runs.Run) -> None:
+        """Replaces the run's mutable fields and its steps."""
+        ...
+
+    def lease(self, name: str, holder: str, seconds: float) -> AbstractContextManager[bool]:
+        """True inside when `holder` holds the lease: one API replica at a time ticks."""
+        ...
+
+
+class ObjectStore(Protocol):
+    """Files under one root: file:// or s3://."""
+
+    def list(self, prefix: str) -> list[str]: ...
+
+    def read(self, key: str) -> bytes:
+        """Raises NotFound."""
+        ...
+
+    def write(self, key: str, content: bytes) -> None: ...
+
+    def address(self, key: str) -> str: ...
+
+
+@dataclass(frozen=True)
+class Series:
+    """One time series: (unix seconds, value) points and the labels that tell it apart."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+
+
+class Metrics(Protocol):
+    """Prometheus, or whatever speaks its HTTP API."""
+
+    address: str
+
+    def is_healthy(self) -> bool: ...
+
+    def range(self, query: str, start: datetime, end: datetime, step_seconds: float) -> list[Series]: ...
+
+    def instant(self, query: str, at: datetime) -> list[Series]: ...
+
+
+class Judge(Protocol):
+    """Grades one answer against its reference."""
+
+    name: str
+
+    def grade(self, row: datasets.Row, answer: str) -> Grade: ...
+
+
+@dataclass(frozen=True)
+class Grade:
+    """`letter` is A (right), B (partly), C (wrong), or empty: unscored, never counted as wrong."""
+
+    letter: str
+    reason: str

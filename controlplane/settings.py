@@ -1,0 +1,118 @@
+"""The only reader of the environment. Frozen groups; each field says its unit, default and why. Nothing is read at import time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from controlplane.core import errors, lifecycle, profiles
+
+
+@dataclass(frozen=True)
+class Ports:
+    """TCP ports of the embedded stack, all on loopback; unusual numbers so that a developer's other servers do not clash."""
+
+    api: int = 8600
+    console: int = 8601
+    mlflow: int = 8605
+    vllm: int = 8610
+    prometheus: int = 8609
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds. A dead system must be named within 10 s, so connecting gets 5 and a read 10; an answer from a CPU model may take longer."""
+
+    connect_seconds: float = 5.0
+    read_seconds: float = 10.0
+    answer_seconds: float = 120.0
+    tick_seconds: float = 0.5
+    reconcile_seconds: float = 5.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything Gatewright can be told from outside."""
+
+    profile: str
+    home: Path
+    database_url: str
+    api_url: str
+    api_token: str
+    vllm_urls: tuple[str, ...]
+    judge_url: str
+    prometheus_url: str
+    artifacts_url: str
+    mlflow_url: str
+    executor: str
+    required_alias: lifecycle.Alias = lifecycle.Alias.PERF_PASSED
+    ports: Ports = Ports()
+    timeouts: Timeouts = Timeouts()
+
+    @property
+    def runs_dir(self) -> Path:
+        """Output directories and logs of local jobs."""
+        return self.home / "runs"
+
+    @property
+    def adapters_dir(self) -> Path:
+        """Immutable version directories that the local vLLM reads."""
+        return self.home / "adapters"
+
+    @property
+    def base_model_dir(self) -> Path:
+        return self.home / "models" / profiles.LOCAL_BASE_MODEL
+
+    @property
+    def workflow_defaults(self) -> Mapping[str, str]:
+        """Parameter defaults of the profile, with this machine's addresses filled in."""
+        return profiles.defaults(
+            self.profile,
+            {
+                "mlflow-tracking-uri": self.mlflow_url,
+                "vllm-url": self.vllm_urls[0],
+                "judge-url": self.judge_url,
+                "prometheus-url": self.prometheus_url,
+                "s3-data-bucket": f"{self.artifacts_url.rstrip('/')}/datasets",
+                "base-model": str(self.base_model_dir),
+                "adapters-dir": str(self.adapters_dir),
+            },
+        )
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment (the process's own when none is given).
+
+    Raises:
+        InvalidInput: an unknown profile or executor.
+    """
+    env = os.environ if environment is None else environment
+    profile = _choice(env, "GATEWRIGHT_PROFILE", profiles.NAMES, "local")
+    home = Path(env.get("GATEWRIGHT_HOME") or "~/.gatewright").expanduser().absolute()
+    ports = Ports()
+    return Settings(
+        profile=profile,
+        home=home,
+        database_url=env.get("GATEWRIGHT_DATABASE_URL") or f"sqlite:///{home / 'gatewright.db'}",
+        api_url=env.get("GATEWRIGHT_API_URL") or f"http://127.0.0.1:{ports.api}",
+        api_token=env.get("GATEWRIGHT_API_TOKEN") or "",
+        vllm_urls=tuple(
+            url.strip().rstrip("/")
+            for url in (env.get("GATEWRIGHT_VLLM_URLS") or f"http://127.0.0.1:{ports.vllm}").split(",")
+            if url.strip()
+        ),
+        judge_url=env.get("GATEWRIGHT_JUDGE_URL") or "",
+        prometheus_url=env.get("GATEWRIGHT_PROMETHEUS_URL") or (f"http://127.0.0.1:{ports.prometheus}" if profile == "local" else ""),
+        artifacts_url=env.get("GATEWRIGHT_ARTIFACTS_URL") or f"file://{home / 'store'}",
+        mlflow_url=env.get("MLFLOW_TRACKING_URI") or f"http://127.0.0.1:{ports.mlflow}",
+        executor=_choice(env, "GATEWRIGHT_EXECUTOR", ("local", "kubernetes", "argo"), "local"),
+    )
+
+
+def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:
+    value = env.get(name) or default
+    if value not in allowed:
+        raise errors.InvalidInput(f"{name}={value!r} is not known.", hint=f"Use one of: {', '.join(allowed)}.")
+    return value

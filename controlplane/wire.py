@@ -1,0 +1,492 @@
+"""The bodies of our HTTP API: what a request carries and what an answer holds. Shared by the API and its typed client; no rule lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Body(BaseModel):
+    """A frozen body that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# -- workflows and runs -------------------------------------------------------------------------------------------------------
+
+
+class Parameter(Body):
+    """`default` is the profile's default on this installation."""
+
+    name: str
+    default: str
+    help: str
+    kind: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    is_advanced: bool = False
+
+
+class StepSpec(Body):
+    name: str
+    help: str
+    needs: tuple[str, ...] = ()
+
+
+class Workflow(Body):
+    """`typical_seconds` is the median of past runs that succeeded, per step; absent where none did."""
+
+    name: str
+    title: str
+    purpose: str
+    ends_in: str
+    parameters: tuple[Parameter, ...]
+    steps: tuple[StepSpec, ...]
+    typical_seconds: Mapping[str, float] = Field(default_factory=dict)
+
+
+class Launch(Body):
+    workflow: str
+    parameters: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Progress(Body):
+    """Of one step, from its last progress line; `seconds_left` when it can be known."""
+
+    done: float
+    total: float
+    message: str = ""
+    seconds_left: float | None = None
+
+
+class Step(Body):
+    name: str
+    state: str
+    help: str = ""
+    needs: tuple[str, ...] = ()
+    attempt: int = 0
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    outputs: Mapping[str, str] = Field(default_factory=dict)
+    progress: Progress | None = None
+
+
+class Run(Body):
+    """`command` is the command line that launches the same run."""
+
+    id: str
+    workflow: str
+    title: str
+    state: str
+    parameters: Mapping[str, str]
+    steps: tuple[Step, ...]
+    created_at: datetime
+    created_by: str = ""
+    interface: str = ""
+    ended_at: datetime | None = None
+    reason: str = ""
+    is_cancel_asked: bool = False
+    command: str = ""
+
+
+class RunProgress(Body):
+    """`fraction` of the whole run, 0 to 1."""
+
+    run_id: str
+    state: str
+    step: str
+    fraction: float
+    message: str = ""
+    seconds_left: float | None = None
+
+
+class LogLine(Body):
+    """`id` is `<step>:<number>`, what a client sends back as Last-Event-ID."""
+
+    id: str
+    step: str
+    number: int
+    time: str
+    level: str
+    message: str
+    fields: Mapping[str, object] = Field(default_factory=dict)
+
+
+# -- models -------------------------------------------------------------------------------------------------------------------
+
+
+class Version(Body):
+    """`stage` is the furthest place on the track: registered, candidate, staged, eval-passed, eval-failed, perf-passed, perf-failed, live, previous."""
+
+    model: str
+    number: int
+    run_id: str
+    created_at: datetime
+    aliases: tuple[str, ...]
+    tags: Mapping[str, str]
+    digest: str
+    stage: str
+    is_protected: bool = False
+    metrics: Mapping[str, float] = Field(default_factory=dict)
+
+
+class Model(Body):
+    name: str
+    aliases: Mapping[str, int]
+    created_at: datetime
+    live: int | None = None
+    candidate: int | None = None
+    latest_version: int | None = None
+
+
+class File(Body):
+    path: str
+    size_bytes: int
+
+
+class VersionDetail(Body):
+    """`curves` maps a metric to its (step, value) points of the training run."""
+
+    version: Version
+    parameters: Mapping[str, str]
+    files: tuple[File, ...]
+    curves: Mapping[str, tuple[tuple[int, float], ...]]
+    promotions: tuple[Promotion, ...] = ()
+
+
+class Interval(Body):
+    low: float
+    high: float
+    level: float
+
+
+class Check(Body):
+    """`unit` `%` means that value and limit are fractions of one. `margin` is positive on the passing side."""
+
+    name: str
+    value: float | None
+    comparison: str
+    limit: float
+    unit: str
+    outcome: str
+    against: str
+    margin: float | None = None
+    interval: Interval | None = None
+
+
+class Verdict(Body):
+    gate: str
+    rules: str
+    outcome: str
+    reason: str
+    checks: tuple[Check, ...]
+    notes: tuple[str, ...] = ()
+
+
+class GradedAnswer(Body):
+    """One eval row as one role answered it. `grade` is A, B, C or empty (unscored)."""
+
+    id: str
+    role: str
+    question: str
+    context: str
+    reference: str
+    answerable: bool
+    answer: str
+    grade: str
+    reason: str
+    is_refusal: bool
+    latency_seconds: float | None = None
+
+
+class Evaluation(Body):
+    """Gate 1 of one version."""
+
+    model: str
+    version: int
+    mlflow_run: str
+    at: datetime
+    judge: str
+    verdict: Verdict
+    metrics: Mapping[str, float]
+    parameters: Mapping[str, str]
+    rows: tuple[GradedAnswer, ...]
+
+
+class Sample(Body):
+    """One request of a load test. `at_seconds` since the test's start; `error` empty when it succeeded."""
+
+    at_seconds: float
+    first_token_seconds: float | None
+    total_seconds: float
+    answer_tokens: int
+    error: str = ""
+
+
+class Performance(Body):
+    """Gate 2 of one version, beside its baseline when there was one."""
+
+    model: str
+    version: int
+    mlflow_run: str
+    at: datetime
+    ended_at: datetime
+    verdict: Verdict
+    metrics: Mapping[str, float]
+    parameters: Mapping[str, str]
+    samples: tuple[Sample, ...]
+    baseline_version: int | None = None
+    baseline_samples: tuple[Sample, ...] = ()
+
+
+# -- promotion ----------------------------------------------------------------------------------------------------------------
+
+
+class AliasMove(Body):
+    alias: str
+    before: int | None
+    after: int | None
+
+
+class Evidence(Body):
+    """One item of the checklist; `outcome` missing when the gate was never run for this version."""
+
+    gate: str
+    title: str
+    outcome: Literal["pass", "fail", "inconclusive", "error", "missing"]
+    reason: str
+    mlflow_run: str = ""
+
+
+class Plan(Body):
+    """What a promotion would change, or why it is refused. `holder` names a promotion that is running now."""
+
+    model: str
+    source_alias: str
+    is_rollback: bool
+    version: int | None
+    replaces: int | None
+    moves: tuple[AliasMove, ...]
+    evidence: tuple[Evidence, ...]
+    refusal: str = ""
+    holder: str = ""
+    replicas: tuple[str, ...] = ()
+
+
+class Promote(Body):
+    source_alias: str = "perf-passed"
+    reason: str = ""
+
+
+class Rollback(Body):
+    reason: str = ""
+
+
+class Promotion(Body):
+    """`state` is running, done or failed; `proof` maps each replica's address to the directory its live slot answers from."""
+
+    id: str
+    model: str
+    version: int
+    replaces: int | None
+    is_rollback: bool
+    source_alias: str
+    actor: str
+    interface: str
+    reason: str
+    state: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    digest: str = ""
+    error: str = ""
+    proof: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Event(Body):
+    id: int
+    at: datetime
+    actor: str
+    interface: str
+    action: str
+    model: str
+    version: int | None
+    reason: str = ""
+    details: Mapping[str, str] = Field(default_factory=dict)
+
+
+# -- serving, comparison ------------------------------------------------------------------------------------------------------
+
+
+class SlotState(Body):
+    """`state`: agrees (serves the wanted version), drift (another or none), idle (nothing is wanted and nothing served)."""
+
+    name: str
+    model: str
+    alias: str
+    wanted_version: int | None
+    wanted_root: str
+    served_root: str
+    state: str
+
+
+class Replica(Body):
+    address: str
+    is_healthy: bool
+    detail: str = ""
+    served: tuple[str, ...] = ()
+    slots: tuple[SlotState, ...] = ()
+
+
+class OverviewModel(Body):
+    """`headline` answers in words what is live and what waits."""
+
+    name: str
+    live: Version | None
+    previous: Version | None
+    candidate: Version | None
+    headline: str
+    next_step: str
+
+
+class Overview(Body):
+    headline: str
+    models: tuple[OverviewModel, ...]
+    replicas: tuple[Replica, ...]
+    active_runs: tuple[Run, ...]
+    events: tuple[Event, ...]
+    problems: tuple[str, ...] = ()
+
+
+class Comparison(Body):
+    """Ask candidate and live the same question. `dataset_row` draws question and context from the eval set instead."""
+
+    model: str
+    question: str
+    context: str = ""
+    max_tokens: int = Field(default=48, ge=1, le=1024)
+
+
+class ComparisonEvent(Body):
+    """A piece of one side's answer; the last of a side has `is_last` and its measures. `error` ends a side too."""
+
+    side: Literal["candidate", "live"]
+    text: str = ""
+    is_last: bool = False
+    version: int | None = None
+    first_token_seconds: float | None = None
+    total_seconds: float | None = None
+    answer_tokens: int | None = None
+    error: str = ""
+
+
+class JudgeRequest(Body):
+    """Judge on demand; `reference` is the right answer when it is known."""
+
+    question: str
+    context: str
+    reference: str
+    answerable: bool = True
+    answers: Mapping[str, str]
+
+
+class JudgeAnswer(Body):
+    """`grades` maps a side to (grade, reason)."""
+
+    judge: str
+    grades: Mapping[str, tuple[str, str]]
+
+
+class Vote(Body):
+    model: str
+    prompt: str
+    choice: Literal["candidate", "live", "tie", "both-bad"]
+    candidate_version: int | None = None
+    live_version: int | None = None
+    comment: str = ""
+
+
+class VoteRecord(Body):
+    id: int
+    at: datetime
+    actor: str
+    vote: Vote
+
+
+# -- datasets, health, metrics ------------------------------------------------------------------------------------------------
+
+
+class Split(Body):
+    name: str
+    rows: int
+    answerable: int
+    digest: str
+
+
+class Dataset(Body):
+    """`id` is `<name>-v<version>`."""
+
+    id: str
+    name: str
+    version: int
+    splits: tuple[Split, ...]
+    used_by: tuple[str, ...] = ()
+
+
+class DatasetRow(Body):
+    id: str
+    question: str
+    context: str
+    answer: str
+    answerable: bool
+
+
+class Preview(Body):
+    id: str
+    split: str
+    total: int
+    rows: tuple[DatasetRow, ...]
+
+
+class System(Body):
+    """One outside system; `hint` says how to mend it when it is not well."""
+
+    name: str
+    address: str
+    is_well: bool
+    latency_seconds: float | None = None
+    version: str = ""
+    detail: str = ""
+    hint: str = ""
+
+
+class Health(Body):
+    is_well: bool
+    version: str
+    profile: str
+    executor: str
+    systems: tuple[System, ...]
+
+
+class Series(Body):
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem document."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    hint: str = ""
+    request_id: str = ""
+
+
+VersionDetail.model_rebuild()
