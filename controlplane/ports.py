@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from controlplane.core import adapters, datasets, lifecycle, runs
+from controlplane.core import adapters, datasets, judging, lifecycle, runs
 
 
 @dataclass(frozen=True)
@@ -355,9 +355,4 @@ class Judge(Protocol):
     def grade(self, row: datasets.Row, answer: str) -> Grade: ...
 
 
-@dataclass(frozen=True)
-class Grade:
-    """`letter` is A (right), B (partly), C (wrong), or empty: unscored, never counted as wrong."""
-
-    letter: str
-    reason: str
+Grade = judging.Grade

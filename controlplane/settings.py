@@ -12,13 +12,29 @@ from controlplane.core import errors, lifecycle, profiles
 
 @dataclass(frozen=True)
 class Ports:
-    """TCP ports of the embedded stack, all on loopback; unusual numbers so that a developer's other servers do not clash."""
+    """TCP ports of the embedded stack, all on loopback: offsets from one base, unusual so that other servers do not clash."""
 
-    api: int = 8600
-    console: int = 8601
-    mlflow: int = 8605
-    vllm: int = 8610
-    prometheus: int = 8609
+    base: int = 8600
+
+    @property
+    def api(self) -> int:
+        return self.base
+
+    @property
+    def console(self) -> int:
+        return self.base + 1
+
+    @property
+    def mlflow(self) -> int:
+        return self.base + 5
+
+    @property
+    def prometheus(self) -> int:
+        return self.base + 9
+
+    @property
+    def vllm(self) -> int:
+        return self.base + 10
 
 
 @dataclass(frozen=True)
@@ -34,7 +50,7 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything Gatewright can be told from outside."""
+    """Everything Gatewright can be told from outside. `embedded` names the systems whose address was not given: the stack starts those."""
 
     profile: str
     home: Path
@@ -47,9 +63,14 @@ class Settings:
     artifacts_url: str
     mlflow_url: str
     executor: str
+    embedded: frozenset[str]
     required_alias: lifecycle.Alias = lifecycle.Alias.PERF_PASSED
     ports: Ports = Ports()
     timeouts: Timeouts = Timeouts()
+
+    @property
+    def console_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.console}"
 
     @property
     def runs_dir(self) -> Path:
@@ -82,6 +103,14 @@ class Settings:
         )
 
 
+ADDRESSES = {
+    "mlflow": "MLFLOW_TRACKING_URI",
+    "vllm": "GATEWRIGHT_VLLM_URLS",
+    "prometheus": "GATEWRIGHT_PROMETHEUS_URL",
+    "api": "GATEWRIGHT_API_URL",
+}
+
+
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """Settings from the environment (the process's own when none is given).
 
@@ -91,7 +120,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     env = os.environ if environment is None else environment
     profile = _choice(env, "GATEWRIGHT_PROFILE", profiles.NAMES, "local")
     home = Path(env.get("GATEWRIGHT_HOME") or "~/.gatewright").expanduser().absolute()
-    ports = Ports()
+    ports = _ports(env)
     return Settings(
         profile=profile,
         home=home,
@@ -108,7 +137,18 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         artifacts_url=env.get("GATEWRIGHT_ARTIFACTS_URL") or f"file://{home / 'store'}",
         mlflow_url=env.get("MLFLOW_TRACKING_URI") or f"http://127.0.0.1:{ports.mlflow}",
         executor=_choice(env, "GATEWRIGHT_EXECUTOR", ("local", "kubernetes", "argo"), "local"),
+        embedded=frozenset(name for name, variable in ADDRESSES.items() if not env.get(variable)),
+        ports=ports,
     )
+
+
+def _ports(env: Mapping[str, str]) -> Ports:
+    value = env.get("GATEWRIGHT_PORT_BASE") or str(Ports().base)
+    if not value.isdecimal() or not 1024 <= int(value) <= 65000:
+        raise errors.InvalidInput(
+            f"GATEWRIGHT_PORT_BASE={value!r} is not a port.", hint="Give a number from 1024 to 65000; ten ports from there are used."
+        )
+    return Ports(int(value))
 
 
 def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:

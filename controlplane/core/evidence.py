@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
+
+from controlplane.core import errors
 
 
 class Outcome(StrEnum):
@@ -94,6 +98,44 @@ def combine(gate: Gate, rules: RuleSet, checks: tuple[Check, ...], notes: tuple[
 def error(gate: Gate, rules: RuleSet, reason: str) -> Verdict:
     """The tool broke; nothing can be said about the adapter."""
     return Verdict(gate, rules, Outcome.ERROR, reason)
+
+
+def to_dict(verdict: Verdict) -> dict[str, object]:
+    """The verdict as JSON values; `from_dict` reads it back to an equal verdict."""
+    return asdict(verdict)
+
+
+def from_dict(value: Mapping[str, Any]) -> Verdict:
+    """The verdict that `to_dict` wrote, perhaps by an older version: unknown fields are left out.
+
+    Raises:
+        InvalidInput: it is not one.
+    """
+    try:
+        return Verdict(
+            gate=Gate(value["gate"]),
+            rules=RuleSet(value["rules"]),
+            outcome=Outcome(value["outcome"]),
+            reason=str(value["reason"]),
+            checks=tuple(_check_from(item) for item in value.get("checks", ())),
+            notes=tuple(str(note) for note in value.get("notes", ())),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as fault:
+        raise errors.InvalidInput(f"The stored verdict cannot be read: {fault!r}.", hint="Run the gate again.") from fault
+
+
+def _check_from(item: Mapping[str, Any]) -> Check:
+    interval = item.get("interval")
+    return Check(
+        name=item["name"],
+        value=item["value"],
+        comparison=item["comparison"],
+        limit=item["limit"],
+        unit=item["unit"],
+        outcome=Outcome(item["outcome"]),
+        against=item.get("against", "floor"),
+        interval=Interval(interval["low"], interval["high"], interval["level"]) if interval else None,
+    )
 
 
 def _holds(value: float, comparison: str, limit: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SYSTEM = "Answer from the context in a few words. If it is not there, say: Not in the context."
+SYSTEM = "Answer briefly from the context, or say: Not in the context."
 REFUSAL = "Not in the context."
 
 

@@ -404,6 +404,7 @@ EVALUATION = Workflow(
         _fraction("min-a-rate", "0.70", "Lowest share of correct answers (first deploy)."),
         _fraction("max-c-rate", "0.10", "Highest share of wrong answers (first deploy)."),
         _fraction("min-refusal-rate", "0.90", "Lowest share of unanswerable questions refused."),
+        Parameter("compare-base", "false", "Also ask the base model, to see what training gained.", Kind.FLAG),
         Parameter("mlflow-experiment", "vllm-lora-evaluation", "MLflow experiment of the evaluations.", is_advanced=True),
     ),
     steps=(
@@ -447,14 +448,28 @@ EVALUATION = Workflow(
             help="Asks live the same questions, when there is one.",
         ),
         Step(
+            "inference-base",
+            "jobs.evaluation.run_inference",
+            {
+                "eval-file": Artifact("download-eval-data", "eval.jsonl"),
+                "role": Const("base"),
+                "allow-missing": Const("true"),
+                **_pass("compare-base", "model-name", "vllm-url", "max-concurrent", "max-tokens"),
+            },
+            needs=("download-eval-data",),
+            resources=_BUSY,
+            help="Asks the base model too, when wished.",
+        ),
+        Step(
             "judge-answers",
             "jobs.evaluation.run_judge",
             {
                 "candidate-file": Artifact("inference-candidate", "answers.jsonl"),
                 "live-file": Artifact("inference-live", "answers.jsonl"),
+                "base-file": Artifact("inference-base", "answers.jsonl"),
                 **_pass("judge", "judge-url", "judge-model", "max-concurrent"),
             },
-            needs=("inference-candidate", "inference-live"),
+            needs=("inference-candidate", "inference-live", "inference-base"),
             resources=_BUSY,
             help="Grades every answer A, B or C.",
         ),

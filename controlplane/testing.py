@@ -1,0 +1,505 @@
+"""In-memory fakes of the ports, for tests of services and for anyone who extends Gatewright. They pass the same suite as the real clients
+(`tests/ports`) and do no I/O but reading and writing the files they are handed.
+
+Every fake has `fault`: set it to one of our errors and each call raises it, as if the outside system were down.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
+
+from controlplane import ports
+from controlplane.core import adapters, datasets, errors, lifecycle, runs
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def ticks() -> Iterator[datetime]:
+    """A clock that moves one second per reading, so that "newest first" is never a matter of luck."""
+    return (EPOCH + timedelta(seconds=second) for second in itertools.count())
+
+
+@dataclass
+class FakeTracking:
+    """Runs by id; `files` maps (run id, artifact path) to content."""
+
+    fault: errors.GatewrightError | None = None
+    runs: dict[str, ports.TrackedRun] = field(default_factory=dict)
+    files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    histories: dict[tuple[str, str], list[tuple[int, float]]] = field(default_factory=dict)
+    clock: Iterator[datetime] = field(default_factory=ticks)
+
+    def run(self, run_id: str) -> ports.TrackedRun:
+        _raise(self.fault)
+        if run_id not in self.runs:
+            raise errors.NotFound(f"There is no MLflow run {run_id!r}.")
+        return self.runs[run_id]
+
+    def search(self, experiment: str, tags: Mapping[str, str], limit: int = 100) -> list[ports.TrackedRun]:
+        _raise(self.fault)
+        found = [run for run in self.runs.values() if run.experiment == experiment and tags.items() <= run.tags.items()]
+        return sorted(found, key=lambda run: run.started_at, reverse=True)[:limit]
+
+    def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
+        metrics = self.run(run_id).metrics
+        default = [(0, metrics[metric])] if metric in metrics else []
+        return sorted(self.histories.get((run_id, metric), default))
+
+    def log(
+        self,
+        experiment: str,
+        name: str,
+        *,
+        parameters: Mapping[str, str],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Sequence[Path] = (),
+    ) -> str:
+        _raise(self.fault)
+        run_id = f"{len(self.runs) + 1:032x}"
+        self.runs[run_id] = ports.TrackedRun(
+            run_id, name, experiment, "FINISHED", next(self.clock), dict(metrics), dict(parameters), dict(tags)
+        )
+        for path in files:
+            self._keep(run_id, path)
+        return run_id
+
+    def artifact(self, run_id: str, path: str) -> bytes:
+        self.run(run_id)
+        if (run_id, path) not in self.files:
+            raise errors.NotFound(f"MLflow run {run_id} has no artifact {path!r}.")
+        return self.files[run_id, path]
+
+    def artifacts(self, run_id: str, path: str = "") -> list[tuple[str, int]]:
+        self.run(run_id)
+        folder = PurePosixPath(path)
+        sizes: dict[str, int] = {}
+        for (owner, name), content in self.files.items():
+            if owner == run_id and folder in PurePosixPath(name).parents:
+                child = folder / PurePosixPath(name).relative_to(folder).parts[0]
+                sizes[str(child)] = len(content) if str(child) == name else 0
+        return sorted(sizes.items())
+
+    def _keep(self, run_id: str, path: Path) -> None:
+        if path.is_dir():
+            for file in sorted(file for file in path.rglob("*") if file.is_file()):
+                self.files[run_id, f"{path.name}/{file.relative_to(path).as_posix()}"] = file.read_bytes()
+        else:
+            self.files[run_id, path.name] = path.read_bytes()
+
+
+@dataclass
+class FakeRegistry:
+    """Versions of models over the runs of `tracking`; `add` makes a version in one line."""
+
+    tracking: FakeTracking = field(default_factory=FakeTracking)
+    fault: errors.GatewrightError | None = None
+    aliases: dict[str, dict[str, int]] = field(default_factory=dict)
+    clock: Iterator[datetime] = field(default_factory=ticks)
+    applied: list[lifecycle.AliasChange] = field(default_factory=list)
+    _versions: dict[str, list[ports.Version]] = field(default_factory=dict)
+    _created: dict[str, datetime] = field(default_factory=dict)
+
+    def add(
+        self,
+        name: str,
+        *,
+        aliases: Sequence[str] = (),
+        tags: Mapping[str, str] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> ports.Version:
+        """A version with its run and both adapter files, tagged with their digest unless `tags` names one."""
+        content = files or {
+            adapter_file: f"{name} {len(self._versions.get(name, []))}".encode() for adapter_file in adapters.REQUIRED_FILES
+        }
+        run_id = self.tracking.log("training", name, parameters={}, metrics=metrics or {}, tags={})
+        for file, data in content.items():
+            self.tracking.files[run_id, f"adapter/{file}"] = data
+        digest = adapters.digest({file: [data] for file, data in content.items()})
+        version = self.register(name, run_id, {"digest": digest, **(tags or {})})
+        self.aliases[name].update(dict.fromkeys(aliases, version.number))
+        return self.resolve(name, f"version:{version.number}")
+
+    def models(self) -> list[ports.Model]:
+        _raise(self.fault)
+        return [self.model(name) for name in sorted(self._versions)]
+
+    def model(self, name: str) -> ports.Model:
+        _raise(self.fault)
+        versions = self._of(name)
+        latest = versions[-1].number if versions else None
+        return ports.Model(name, dict(self.aliases[name]), self._created[name], latest)
+
+    def versions(self, name: str) -> list[ports.Version]:
+        _raise(self.fault)
+        return [self._with_aliases(version) for version in reversed(self._of(name))]
+
+    def resolve(self, name: str, source: str) -> ports.Version:
+        _raise(self.fault)
+        kind, _, value = source.partition(":")
+        if kind == "version" and value.isdecimal():
+            number = int(value)
+        elif kind == "alias" and value:
+            self._of(name)
+            number = self.aliases[name].get(value, 0)
+        else:
+            raise errors.InvalidInput(f"{source!r} names no version.", hint="Write alias:<alias> or version:<number>.")
+        return self._with_aliases(self._version(name, number, source))
+
+    def register(self, name: str, run_id: str, tags: Mapping[str, str]) -> ports.Version:
+        _raise(self.fault)
+        adapters.check_model_name(name)
+        if not self.tracking.artifacts(run_id, "adapter"):
+            raise errors.NotFound(f"MLflow run {run_id} has no artifact 'adapter'.")
+        self._created.setdefault(name, next(self.clock))
+        self.aliases.setdefault(name, {})
+        versions = self._versions.setdefault(name, [])
+        versions.append(ports.Version(name, len(versions) + 1, run_id, next(self.clock), (), dict(tags)))
+        return versions[-1]
+
+    def download(self, version: ports.Version, directory: Path) -> Path:
+        _raise(self.fault)
+        files = {path: data for (owner, path), data in self.tracking.files.items() if owner == version.run_id}
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in adapters.REQUIRED_FILES:
+            if f"adapter/{name}" not in files:
+                raise errors.NotFound(f"Version {version.number} of {version.model} has no {name}.")
+            (directory / name).write_bytes(files[f"adapter/{name}"])
+        return directory
+
+    def apply(self, name: str, changes: Sequence[lifecycle.AliasChange]) -> None:
+        for change in changes:
+            _raise(self.fault)
+            self._of(name)
+            if change.version is None:
+                self.aliases[name].pop(change.alias, None)
+            else:
+                self._version(name, change.version, f"version:{change.version}")
+                self.aliases[name][str(change.alias)] = change.version
+            self.applied.append(change)
+
+    def tag(self, version: ports.Version, tags: Mapping[str, str]) -> None:
+        _raise(self.fault)
+        stored = self._version(version.model, version.number, f"version:{version.number}")
+        self._versions[version.model][stored.number - 1] = replace(stored, tags={**stored.tags, **tags})
+
+    def _of(self, name: str) -> list[ports.Version]:
+        if name not in self._versions:
+            raise errors.NotFound(f"There is no model {name!r}.")
+        return self._versions[name]
+
+    def _version(self, name: str, number: int, source: str) -> ports.Version:
+        for version in self._of(name):
+            if version.number == number:
+                return version
+        raise errors.NotFound(f"Model {name} has no {source.replace(':', ' ')}.")
+
+    def _with_aliases(self, version: ports.Version) -> ports.Version:
+        mine = sorted(alias for alias, number in self.aliases[version.model].items() if number == version.number)
+        return replace(version, aliases=tuple(mine))
+
+
+@dataclass
+class FakeInference:
+    """One replica. `reply` makes the answer's text from the served root and the messages; one word is one token, and no time passes."""
+
+    address: str = "http://vllm.test:8000"
+    base: str = "base"
+    fault: errors.GatewrightError | None = None
+    slots: dict[str, Path] = field(default_factory=dict)
+    broken: set[Path] = field(default_factory=set)
+    loads: list[tuple[str, Path]] = field(default_factory=list)
+    reply: Callable[[str, Sequence[Mapping[str, str]]], str] = lambda root, messages: f"{Path(root).name} says {messages[-1]['content']}"
+    metrics: str = ""
+
+    def is_healthy(self) -> bool:
+        return self.fault is None
+
+    def served(self) -> list[ports.Served]:
+        _raise(self.fault)
+        slots = [ports.Served(slot, str(directory), self.base) for slot, directory in self.slots.items()]
+        return [ports.Served(self.base, self.base, ""), *slots]
+
+    def load(self, slot: str, directory: Path) -> None:
+        _raise(self.fault)
+        if self.slots.get(slot) == directory:
+            return
+        self.slots.pop(slot, None)
+        if directory in self.broken:
+            raise errors.OutsideError("vLLM", self.address, f"cannot load {directory}")
+        self.slots[slot] = directory
+        self.loads.append((slot, directory))
+
+    def unload(self, slot: str) -> None:
+        _raise(self.fault)
+        self.slots.pop(slot, None)
+
+    def chat(self, name: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int, temperature: float = 0.0) -> ports.Answer:
+        _raise(self.fault)
+        root = {served.name: served.root for served in self.served()}.get(name)
+        if root is None:
+            raise errors.NotFound(f"vLLM at {self.address} serves no {name!r}.")
+        words = self.reply(root, messages).split()
+        kept = words[:max_tokens]
+        prompt_tokens = sum(len(message["content"].split()) for message in messages)
+        finish_reason = "stop" if kept == words else "length"
+        return ports.Answer(" ".join(kept), finish_reason, prompt_tokens, len(kept), 0.1 if kept else None, 0.2)
+
+    async def stream(
+        self, name: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int, temperature: float = 0.0
+    ) -> AsyncIterator[ports.Delta]:
+        answer = self.chat(name, messages, max_tokens=max_tokens, temperature=temperature)
+        for number, word in enumerate(answer.text.split()):
+            yield ports.Delta(f" {word}" if number else word)
+        yield ports.Delta("", answer)
+
+    def metrics_text(self) -> str:
+        _raise(self.fault)
+        return self.metrics
+
+
+@dataclass
+class _Job:
+    spec: ports.JobSpec
+    status: runs.JobStatus = runs.JobStatus(is_running=True)
+    lines: list[ports.LogLine] = field(default_factory=list)
+
+
+@dataclass
+class FakeExecutor:
+    """Jobs that run until a test says otherwise: `finish` ends one, `say` writes a log line, `script` ends all jobs of a module at once."""
+
+    fault: errors.GatewrightError | None = None
+    gpus: int = 1
+    cancelled: list[str] = field(default_factory=list)
+    _jobs: dict[str, _Job] = field(default_factory=dict)
+    _scripts: dict[str, runs.JobStatus] = field(default_factory=dict)
+
+    def start(self, job: ports.JobSpec) -> str:
+        _raise(self.fault)
+        if job.key not in self._jobs:
+            busy = sum(other.spec.gpus for other in self._jobs.values() if other.status.is_running)
+            if job.gpus and busy + job.gpus > self.gpus:
+                raise errors.Conflict(f"No GPU is free for {job.key}.", hint="It starts when another job ends.")
+            self._jobs[job.key] = _Job(job, self._scripts.get(job.module, runs.JobStatus(is_running=True)))
+        return job.key
+
+    def status(self, handle: str) -> runs.JobStatus:
+        """An unknown handle is a job that vanished: not running, no exit status."""
+        _raise(self.fault)
+        return self._jobs[handle].status if handle in self._jobs else runs.JobStatus(is_running=False)
+
+    def cancel(self, handle: str) -> None:
+        _raise(self.fault)
+        self.cancelled.append(handle)
+        if handle in self._jobs and self._jobs[handle].status.is_running:
+            self.finish(handle, exit_code=143, reason="Stopped by SIGTERM.")
+
+    def logs(self, handle: str, after: int = 0) -> list[ports.LogLine]:
+        _raise(self.fault)
+        lines = self._jobs[handle].lines if handle in self._jobs else []
+        return [line for line in lines if line.number > after]
+
+    def artifact_dir(self, handle: str) -> str:
+        return f"/artifacts/{handle}"
+
+    @property
+    def jobs(self) -> dict[str, ports.JobSpec]:
+        """Every job ever started, by handle, in order."""
+        return {handle: job.spec for handle, job in self._jobs.items()}
+
+    def finish(self, handle: str, exit_code: int | None = 0, outputs: Mapping[str, str] | None = None, reason: str = "") -> None:
+        """Ends a job; `exit_code` None makes it vanish."""
+        self._jobs[handle].status = runs.JobStatus(False, exit_code, outputs or {}, reason)
+
+    def script(self, module: str, exit_code: int = 0, outputs: Mapping[str, str] | None = None, reason: str = "") -> None:
+        """Every job of this module started from now on has ended like this at once."""
+        self._scripts[module] = runs.JobStatus(False, exit_code, outputs or {}, reason)
+
+    def say(self, handle: str, message: str, level: str = "INFO", **fields: object) -> None:
+        job = self._jobs[handle]
+        number = len(job.lines) + 1
+        time_text = (EPOCH + timedelta(seconds=number)).isoformat(timespec="milliseconds")
+        job.lines.append(ports.LogLine(number, time_text, level, job.spec.module.rpartition(".")[2], message, fields))
+
+
+@dataclass
+class FakeLedger:
+    """Events, promotions and votes in lists; one running promotion a model."""
+
+    fault: errors.GatewrightError | None = None
+    _events: list[ports.Event] = field(default_factory=list)
+    _promotions: dict[str, ports.PromotionRecord] = field(default_factory=dict)
+    _votes: list[ports.Vote] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def append(self, event: ports.Event) -> ports.Event:
+        _raise(self.fault)
+        with self._lock:
+            self._events.append(replace(event, id=len(self._events) + 1))
+            return self._events[-1]
+
+    def events(self, model: str = "", limit: int = 100) -> list[ports.Event]:
+        _raise(self.fault)
+        return [event for event in reversed(self._events) if model in ("", event.model)][:limit]
+
+    def open_promotion(self, record: ports.PromotionRecord) -> ports.PromotionRecord:
+        _raise(self.fault)
+        with self._lock:
+            for other in self._promotions.values():
+                if other.model == record.model and other.state == "running":
+                    raise errors.Conflict(f"{other.actor} is promoting {other.model} version {other.version}.", hint="Wait until it ended.")
+            self._promotions[record.id] = record
+        return record
+
+    def close_promotion(self, record: ports.PromotionRecord) -> None:
+        _raise(self.fault)
+        if record.id not in self._promotions:
+            raise errors.NotFound(f"There is no promotion {record.id!r}.")
+        self._promotions[record.id] = record
+
+    def promotions(self, model: str = "", limit: int = 100) -> list[ports.PromotionRecord]:
+        _raise(self.fault)
+        found = [record for record in self._promotions.values() if model in ("", record.model)]
+        return sorted(found, key=lambda record: record.started_at, reverse=True)[:limit]
+
+    def vote(self, vote: ports.Vote) -> ports.Vote:
+        _raise(self.fault)
+        with self._lock:
+            self._votes.append(replace(vote, id=len(self._votes) + 1))
+            return self._votes[-1]
+
+    def votes(self, model: str, limit: int = 100) -> list[ports.Vote]:
+        _raise(self.fault)
+        return [vote for vote in reversed(self._votes) if vote.model == model][:limit]
+
+
+@dataclass
+class FakeRunStore:
+    """Runs by id. A lease is held while its context is open, unless `monotonic` runs past its seconds."""
+
+    fault: errors.GatewrightError | None = None
+    monotonic: Callable[[], float] = time.monotonic
+    _runs: dict[runs.RunId, runs.Run] = field(default_factory=dict)
+    _leases: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    def add(self, run: runs.Run) -> None:
+        _raise(self.fault)
+        if run.id in self._runs:
+            raise errors.Conflict(f"There is a run {run.id} already.")
+        self._runs[run.id] = run
+
+    def get(self, run_id: runs.RunId) -> runs.Run:
+        _raise(self.fault)
+        if run_id not in self._runs:
+            raise errors.NotFound(f"There is no run {run_id!r}.", hint="List the runs to see which there are.")
+        return self._runs[run_id]
+
+    def list(self, *, workflow: str = "", model: str = "", is_active: bool = False, limit: int = 50) -> list[runs.Run]:
+        _raise(self.fault)
+        found = [
+            run
+            for run in self._runs.values()
+            if workflow in ("", run.workflow) and model in ("", run.parameters.get("model-name")) and not (is_active and run.state.is_final)
+        ]
+        return sorted(found, key=lambda run: run.created_at, reverse=True)[:limit]
+
+    def save(self, run: runs.Run) -> None:
+        self.get(run.id)
+        self._runs[run.id] = run
+
+    @contextmanager
+    def lease(self, name: str, holder: str, seconds: float) -> Iterator[bool]:
+        _raise(self.fault)
+        owner, until = self._leases.get(name, ("", 0.0))
+        is_mine = owner in ("", holder) or until <= self.monotonic()
+        if is_mine:
+            self._leases[name] = (holder, self.monotonic() + seconds)
+        try:
+            yield is_mine
+        finally:
+            if is_mine and self._leases.get(name, ("", 0.0))[0] == holder:
+                del self._leases[name]
+
+
+@dataclass
+class FakeObjectStore:
+    """Contents by key."""
+
+    fault: errors.GatewrightError | None = None
+    contents: dict[str, bytes] = field(default_factory=dict)
+
+    def list(self, prefix: str) -> list[str]:
+        _raise(self.fault)
+        return sorted(key for key in self.contents if key.startswith(prefix))
+
+    def read(self, key: str) -> bytes:
+        _raise(self.fault)
+        if _checked(key) not in self.contents:
+            raise errors.NotFound(f"There is no {self.address(key)}.")
+        return self.contents[key]
+
+    def write(self, key: str, content: bytes) -> None:
+        _raise(self.fault)
+        self.contents[_checked(key)] = content
+
+    def address(self, key: str) -> str:
+        return f"memory://{_checked(key)}"
+
+
+@dataclass
+class FakeMetrics:
+    """Series by query text; an unknown query has none."""
+
+    address: str = "http://prometheus.test:9090"
+    fault: errors.GatewrightError | None = None
+    series: dict[str, list[ports.Series]] = field(default_factory=dict)
+
+    def is_healthy(self) -> bool:
+        return self.fault is None
+
+    def range(self, query: str, start: datetime, end: datetime, step_seconds: float) -> list[ports.Series]:
+        _raise(self.fault)
+        return [
+            replace(one, points=points)
+            for one in self.series.get(query, [])
+            if (points := tuple(point for point in one.points if start.timestamp() <= point[0] <= end.timestamp()))
+        ]
+
+    def instant(self, query: str, at: datetime) -> list[ports.Series]:
+        found = self.range(query, datetime.fromtimestamp(0, UTC), at, 0)
+        return [replace(one, points=one.points[-1:]) for one in found]
+
+
+@dataclass
+class FakeJudge:
+    """A for the reference answer, C for any other, unless `letters` says otherwise for the row's id."""
+
+    name: str = "fake"
+    fault: errors.GatewrightError | None = None
+    letters: dict[str, str] = field(default_factory=dict)
+
+    def grade(self, row: datasets.Row, answer: str) -> ports.Grade:
+        _raise(self.fault)
+        own = "A" if answer.strip().casefold() == row.answer.strip().casefold() else "C"
+        letter = self.letters.get(row.id, own)
+        return ports.Grade(letter, "scripted" if row.id in self.letters else "compared with the reference")
+
+
+def _raise(fault: errors.GatewrightError | None) -> None:
+    if fault is not None:
+        raise fault
+
+
+def _checked(key: str) -> str:
+    if not key or key.startswith("/") or ".." in PurePosixPath(key).parts:
+        raise errors.InvalidInput(f"{key!r} is not a key of the object store.", hint="Use a relative path without '..'.")
+    return key

@@ -1,0 +1,119 @@
+"""The dataset `ops-qa`: questions about operational facts, some of which their context does not answer. Pure: no file, no clock.
+
+The same code gives the same rows on every machine. Splits share no entity, so no fact of the eval split was ever trained on.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from controlplane.core import datasets, prompts
+from jobs.data import ops_facts, ops_wording
+
+NAME = "ops-qa"
+
+# Share of each family's entities; the rest trains. Eval needs many, for its rows are the evidence of Gate 1.
+EVAL_SHARE = 0.24
+VALIDATION_SHARE = 0.10
+
+# Rows drawn from one context. Several questions about one context teach the model to look the asked name up instead of guessing.
+_TRAIN_PATTERNS = ("name name other", "name name other absent", "inverse name other-inverse", "name other")
+_HELD_OUT_PATTERNS = ("name", "name", "name", "name", "inverse", "other", "other", "absent", "name", "name", "other-inverse")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many contexts each split of a version has. Held-out splits ask one question of each context."""
+
+    train: int
+    validation: int = 44
+    eval: int = 114
+
+
+VERSIONS = {1: Plan(train=150), 2: Plan(train=300)}
+
+
+def build(version: int) -> dict[str, list[datasets.Row]]:
+    """The rows of every split of this version; a later version's train split begins with the earlier one's."""
+    plan = VERSIONS[version]
+    split_of = entities_by_split()
+    return {
+        "train": _rows("train", split_of["train"], plan.train, _TRAIN_PATTERNS),
+        "validation": _rows("validation", split_of["validation"], plan.validation, _HELD_OUT_PATTERNS),
+        "eval": _rows("eval", split_of["eval"], plan.eval, _HELD_OUT_PATTERNS),
+    }
+
+
+def entities_by_split() -> dict[str, list[ops_facts.Entity]]:
+    """Every entity in exactly one split, each family in every split."""
+    result: dict[str, list[ops_facts.Entity]] = {split: [] for split in datasets.SPLITS}
+    families: dict[str, list[ops_facts.Entity]] = {}
+    for entity in ops_facts.all_entities():
+        families.setdefault(entity.family, []).append(entity)
+    for family, members in families.items():
+        shuffled = random.Random(f"{NAME}/split/{family}").sample(members, len(members))
+        evals, validations = (max(3, round(len(members) * share)) for share in (EVAL_SHARE, VALIDATION_SHARE))
+        result["eval"] += shuffled[:evals]
+        result["validation"] += shuffled[evals : evals + validations]
+        result["train"] += shuffled[evals + validations :]
+    return result
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """A context with the two entities it tells of, and a third of the same family that it does not mention."""
+
+    wording: ops_wording.Wording
+    first: ops_facts.Entity
+    second: ops_facts.Entity
+    absent: ops_facts.Entity
+    context: str
+
+
+def _rows(split: str, entities: list[ops_facts.Entity], contexts: int, patterns: tuple[str, ...]) -> list[datasets.Row]:
+    draw = random.Random(f"{NAME}/{split}")
+    rows: list[datasets.Row] = []
+    for number in range(contexts):
+        scene = _scene(entities, draw)
+        asked = [(scene.first, scene.second), (scene.second, scene.first)]
+        draw.shuffle(asked)
+        for position, kind in enumerate(patterns[number % len(patterns)].split()):
+            question, answer = _ask(kind, scene, asked[position % 2][0], draw)
+            row_id = f"{split}-{len(rows) + 1:04d}"
+            rows.append(datasets.Row(row_id, question, scene.context, answer, answer != prompts.REFUSAL))
+    return rows
+
+
+def _scene(entities: list[ops_facts.Entity], draw: random.Random) -> _Scene:
+    family = draw.choice(entities).family
+    wording = draw.choice([w for w in ops_wording.WORDINGS if w.family == family])
+    first, second, absent = draw.sample([e for e in entities if e.family == family], 3)
+    return _Scene(wording, first, second, absent, " ".join(_state(wording, entity, draw) for entity in (first, second)))
+
+
+def _state(wording: ops_wording.Wording, entity: ops_facts.Entity, draw: random.Random) -> str:
+    sentence = draw.choice(wording.statements).format(name=entity.name, value=entity.values[wording.attribute])
+    return sentence[0].upper() + sentence[1:] if sentence.startswith("the ") else sentence
+
+
+def _ask(kind: str, scene: _Scene, entity: ops_facts.Entity, draw: random.Random) -> tuple[str, str]:
+    """Question and answer. A kind that the wording does not have falls back to the plain one."""
+    wording, value = scene.wording, entity.values[scene.wording.attribute]
+    match kind:
+        case "inverse" if wording.inverse:
+            return draw.choice(wording.inverse).format(value=value), entity.name
+        case "other-inverse" if wording.inverse:
+            return draw.choice(wording.inverse).format(value=scene.absent.values[wording.attribute]), prompts.REFUSAL
+        case "other" | "other-inverse":
+            return draw.choice(wording.questions).format(name=scene.absent.name), prompts.REFUSAL
+        case "absent":
+            return draw.choice(_absent_questions(wording)).format(name=entity.name), prompts.REFUSAL
+        case _:
+            return draw.choice(wording.questions).format(name=entity.name), value
+
+
+def _absent_questions(wording: ops_wording.Wording) -> list[str]:
+    """Questions about the entity's other attributes, which the context leaves out."""
+    others = [w for w in ops_wording.WORDINGS if w.family == wording.family and w.attribute != wording.attribute]
+    return [*wording.absent, *(question for other in others for question in other.questions)]

@@ -1,0 +1,102 @@
+"""How facts of each family are stated and asked for, in several wordings. Templates only: it knows no fact and draws nothing.
+
+`{name}` is the entity, `{value}` the attribute's value. An `absent` question asks for something that no statement of the family ever says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Wording:
+    """One attribute of a family. `inverse` asks for the name from the value; empty where that would be odd or ambiguous."""
+
+    family: str
+    attribute: str
+    statements: tuple[str, ...]
+    questions: tuple[str, ...]
+    inverse: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+WORDINGS = (
+    Wording(
+        "service",
+        "port",
+        ("The {name} service listens on port {value}.", "{name} uses port {value}.", "Port {value} is assigned to {name}."),
+        ("Which port does {name} use?", "What is the port of the {name} service?", "On which port does {name} listen?", "What port is {name} on?"),
+        ("Which service uses port {value}?", "What listens on port {value}?"),
+        ("Who wrote the first {name} server?", "In which year was {name} standardized?"),
+    ),
+    Wording(
+        "http",
+        "phrase",
+        ("HTTP status {name} means {value}.", "The reason phrase of HTTP {name} is {value}.", "A server answers {name} for {value}."),
+        ("What does HTTP status {name} mean?", "What is the reason phrase of HTTP {name}?", "What does a {name} answer from a server mean?"),
+        ("Which HTTP status means {value}?", "What is the status code for {value}?"),
+        ("Which RFC defines HTTP status {name}?", "May a cache store a {name} answer?"),
+    ),
+    Wording(
+        "errno",
+        "number",
+        ("{name} is errno {value}.", "The error {name} has number {value}.", "On Linux errno {value} is {name}."),
+        ("What is the errno of {name}?", "Which number does the error {name} have?", "What number is {name}?"),
+        ("Which error is errno {value}?", "What is the name of error number {value}?"),
+    ),
+    Wording(
+        "errno",
+        "message",
+        ("The message of {name} is: {value}.", "{name} stands for: {value}.", "A call that fails with {name} reports: {value}."),
+        ("What is the message of {name}?", "What does {name} stand for?", "What does a call report when it fails with {name}?"),
+    ),
+    Wording(
+        "signal",
+        "number",
+        ("{name} is signal {value}.", "The signal {name} has number {value}.", "Signal {value} is {name}."),
+        ("What is the number of {name}?", "Which signal number is {name}?", "What number does the signal {name} have?"),
+        ("Which signal has number {value}?", "What is the name of signal {value}?"),
+    ),
+    Wording(
+        "signal",
+        "message",
+        ("{name} is described as: {value}.", "For {name} the shell prints: {value}."),
+        ("How is {name} described?", "What does the shell print for {name}?"),
+    ),
+    Wording(
+        "exit",
+        "number",
+        ("The exit code {name} is {value}.", "A program that ends with {name} returns {value}.", "{name} has the value {value}."),
+        ("What is the exit code {name}?", "What does a program return when it ends with {name}?", "Which value has {name}?"),
+        absent=("Which programs return {name}?",),
+    ),
+    Wording(
+        "mime",
+        "type",
+        ("Files ending in {name} have the type {value}.", "The MIME type of {name} is {value}.", "{name} files are served as {value}."),
+        ("What is the MIME type of {name}?", "As which type are {name} files served?", "Which type do files ending in {name} have?"),
+        absent=("Which program opens {name} files?",),
+    ),
+    Wording(
+        "alert",
+        "number",
+        ("The TLS alert {name} has number {value}.", "TLS alert {value} is {name}.", "{name} is TLS alert {value}."),
+        ("What is the number of the TLS alert {name}?", "Which TLS alert number is {name}?", "What number does {name} have?"),
+        ("Which TLS alert has number {value}?", "What is the name of TLS alert {value}?"),
+        ("Which TLS version added {name}?",),
+    ),
+    Wording(
+        "facility",
+        "number",
+        ("The syslog facility {name} is {value}.", "Facility {name} has code {value} in syslog.", "Syslog numbers {name} as {value}."),
+        ("What is the code of the syslog facility {name}?", "Which number has facility {name}?", "How does syslog number {name}?"),
+        absent=("To which file does facility {name} write?",),
+    ),
+    Wording(
+        "limit",
+        "number",
+        ("{name} is resource {value}.", "The resource limit {name} has number {value}.", "Linux numbers {name} as {value}."),
+        ("What is the number of {name}?", "Which resource number is {name}?", "How does Linux number {name}?"),
+        absent=("What is the default of {name}?",),
+    ),
+)
