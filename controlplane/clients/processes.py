@@ -24,9 +24,6 @@ from controlplane.core import errors
 CLOCK_TOLERANCE_SECONDS = 2.0
 POLL_SECONDS = 0.05
 
-# Children of this very process stay zombies until somebody asks how they ended; `is_alive` does, through these.
-_children: dict[int, subprocess.Popen[bytes]] = {}
-
 
 @dataclass(frozen=True)
 class ProcessHandle:
@@ -48,6 +45,10 @@ class ProcessHandle:
             raise errors.InvalidInput(f"{text!r} names no process.", hint="Delete the file it came from and start again.") from error
 
 
+# Children of this very process stay zombies until somebody asks how they ended; `is_alive` does, through these.
+_children: dict[ProcessHandle, subprocess.Popen[bytes]] = {}
+
+
 def start(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path | None = None) -> ProcessHandle:
     """Starts `command` in a session of its own, so that it outlives us; both its output streams are appended to `log`.
 
@@ -65,8 +66,9 @@ def start(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Pat
             raise errors.NotFound(f"{error.filename} does not exist.", hint="Install the program, or check its path.") from error
         except OSError as error:
             raise errors.OutsideError("The operating system", command[0], error.strerror or str(error)) from error
-    _children[child.pid] = child
-    return ProcessHandle(child.pid, psutil.Process(child.pid).create_time())
+    process = ProcessHandle(child.pid, psutil.Process(child.pid).create_time())
+    _children[process] = child
+    return process
 
 
 def find(pid: int) -> ProcessHandle | None:
@@ -87,14 +89,19 @@ def command_line(process: ProcessHandle) -> list[str]:
 
 def is_alive(process: ProcessHandle) -> bool:
     """Whether it runs. A zombie has ended; a process that took over the pid is another one."""
-    child = _children.get(process.pid)
-    if child is not None and child.poll() is not None:
-        _children.pop(process.pid, None)
+    if exit_code(process) is not None:
+        return False
     try:
         found = psutil.Process(process.pid)
-        return _is_same(found, process) and found.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+        return _is_same(found, process) and bool(found.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
         return False
+
+
+def exit_code(process: ProcessHandle) -> int | None:
+    """How it ended (minus the signal's number when one killed it); None while it runs, or when another process of ours started it."""
+    child = _children.get(process)
+    return None if child is None else child.poll()
 
 
 def is_group_alive(process: ProcessHandle) -> bool:
@@ -154,7 +161,7 @@ def _open_log(log: Path) -> BinaryIO:
 
 
 def _is_same(found: psutil.Process, process: ProcessHandle) -> bool:
-    return abs(found.create_time() - process.created_at) <= CLOCK_TOLERANCE_SECONDS
+    return bool(abs(found.create_time() - process.created_at) <= CLOCK_TOLERANCE_SECONDS)
 
 
 def _signal_group(process: ProcessHandle, number: signal.Signals) -> None:
@@ -171,26 +178,31 @@ def _signal_group(process: ProcessHandle, number: signal.Signals) -> None:
 def _orphans(process: ProcessHandle) -> list[int]:
     """Living members of the group after its leader has ended.
 
-    While one of them lives, the kernel gives the pid to nobody else. So a leader that is somebody else means that the group is, too.
+    While one of them lives, the kernel gives the pid to nobody else. So where the pid is somebody else's, the group is, too.
     """
-    if not _is_group_known(process.pid) or psutil.pid_exists(process.pid):
+    if not _is_group_known(process.pid) or _is_taken_over(process):
         return []
-    return [member.pid for member in psutil.process_iter() if _is_member(member, process)]
+    return [member.pid for member in psutil.process_iter() if _is_living_member(member, process)]
 
 
 def _is_group_known(group: int) -> bool:
     try:
         os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+    except (ProcessLookupError, PermissionError):
         return False
     return True
 
 
-def _is_member(member: psutil.Process, process: ProcessHandle) -> bool:
+def _is_taken_over(process: ProcessHandle) -> bool:
+    try:
+        return not _is_same(psutil.Process(process.pid), process)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _is_living_member(member: psutil.Process, process: ProcessHandle) -> bool:
     try:
         is_younger = member.create_time() >= process.created_at - CLOCK_TOLERANCE_SECONDS
-        return os.getpgid(member.pid) == process.pid and is_younger and member.status() != psutil.STATUS_ZOMBIE
-    except (psutil.NoSuchProcess, ProcessLookupError):
+        return os.getpgid(member.pid) == process.pid and is_younger and bool(member.status() != psutil.STATUS_ZOMBIE)
+    except (psutil.Error, ProcessLookupError):
         return False

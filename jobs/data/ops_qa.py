@@ -19,7 +19,7 @@ VALIDATION_SHARE = 0.10
 
 # Rows drawn from one context. Several questions about one context teach the model to look the asked name up instead of guessing.
 _TRAIN_PATTERNS = ("name name other", "name name other absent", "inverse name other-inverse", "name other")
-_HELD_OUT_PATTERNS = ("name", "name", "name", "name", "inverse", "other", "other", "absent", "name", "name", "other-inverse")
+_HELD_OUT_PATTERNS = ("name", "other", "name", "inverse", "name", "absent", "name", "other", "name", "inverse", "name", "other-inverse", "name", "name")
 
 
 @dataclass(frozen=True)
