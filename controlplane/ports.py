@@ -171,6 +171,22 @@ class Inference(Protocol):
     ) -> AsyncIterator[Delta]: ...
 
 
+class AdapterStore(Protocol):
+    """The directory from which replicas read adapters: one immutable home a version."""
+
+    def home(self, version: Version) -> Path:
+        """Where the version lives or will live."""
+        ...
+
+    def find(self, version: Version) -> Path | None:
+        """Its home, when its files are there and whole."""
+        ...
+
+    def install(self, version: Version, source: Path) -> Path:
+        """Copies the files from `source` to its home, once. Raises OutsideError when the digest differs, NoSpace."""
+        ...
+
+
 @dataclass(frozen=True)
 class JobSpec:
     """A job to start. `key` names it for ever (run/step/attempt): starting the same key twice starts one job."""

@@ -138,6 +138,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         mlflow_url=env.get("MLFLOW_TRACKING_URI") or f"http://127.0.0.1:{ports.mlflow}",
         executor=_choice(env, "GATEWRIGHT_EXECUTOR", ("local", "kubernetes", "argo"), "local"),
         embedded=frozenset(name for name, variable in ADDRESSES.items() if not env.get(variable)),
+        required_alias=lifecycle.Alias(_choice(env, "GATEWRIGHT_PROMOTE_FROM", tuple(lifecycle.PROMOTABLE), lifecycle.Alias.PERF_PASSED)),
         ports=ports,
     )
 

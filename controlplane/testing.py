@@ -242,7 +242,14 @@ class FakeInference:
         _raise(self.fault)
         self.slots.pop(slot, None)
 
-    def chat(self, name: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int, temperature: float = 0.0) -> ports.Answer:
+    def chat(
+        self,
+        name: str,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,  # noqa: ARG002 - the port's signature
+    ) -> ports.Answer:
         _raise(self.fault)
         root = {served.name: served.root for served in self.served()}.get(name)
         if root is None:
@@ -269,7 +276,7 @@ class FakeInference:
 @dataclass
 class _Job:
     spec: ports.JobSpec
-    status: runs.JobStatus = runs.JobStatus(is_running=True)
+    status: runs.JobStatus = field(default_factory=lambda: runs.JobStatus(is_running=True))
     lines: list[ports.LogLine] = field(default_factory=list)
 
 
@@ -466,7 +473,13 @@ class FakeMetrics:
     def is_healthy(self) -> bool:
         return self.fault is None
 
-    def range(self, query: str, start: datetime, end: datetime, step_seconds: float) -> list[ports.Series]:
+    def range(
+        self,
+        query: str,
+        start: datetime,
+        end: datetime,
+        step_seconds: float,  # noqa: ARG002 - the port's signature
+    ) -> list[ports.Series]:
         _raise(self.fault)
         return [
             replace(one, points=points)

@@ -479,7 +479,7 @@ class Series(Body):
 
 
 class Problem(BaseModel):
-    """RFC 9457 problem document."""
+    """RFC 9457 problem document. `system` and `address` name the outside system that is at fault, where one is."""
 
     type: str
     title: str
@@ -487,6 +487,8 @@ class Problem(BaseModel):
     detail: str
     hint: str = ""
     request_id: str = ""
+    system: str = ""
+    address: str = ""
 
 
 VersionDetail.model_rebuild()

@@ -8,7 +8,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 from typing import Literal
@@ -42,8 +42,7 @@ def examine(config: settings.Settings, api: client.Client) -> list[Finding]:
     is_running = isinstance(health, wire.Health)
     findings = [python(sys.version_info[:3]), disk(config.home), *packages(config.profile == "local")]
     findings += [binary(name, hint) for name, hint in BINARIES.items()]
-    if config.profile == "local":
-        findings += [port(field.name, getattr(config.ports, field.name), is_running) for field in fields(config.ports)]
+    findings += [port(name, number, is_running) for name, number in stack_ports(config).items()]
     return findings + ([running(config, health), *systems(health)] if isinstance(health, wire.Health) else [health])
 
 
@@ -102,6 +101,13 @@ def binary(name: str, hint: str) -> Finding:
     return Finding(name, "ok", path) if path else Finding(name, "warning", "not found on the PATH", hint)
 
 
+def stack_ports(config: settings.Settings) -> dict[str, int]:
+    """The ports of the servers this installation runs itself, by server."""
+    ports = config.ports
+    own = {"api": ports.api, "mlflow": ports.mlflow, "vllm": ports.vllm, "prometheus": ports.prometheus}
+    return {name: number for name, number in own.items() if name in config.embedded} | {"console": ports.console}
+
+
 def port(name: str, number: int, is_running: bool) -> Finding:
     """Whether the stack can have this port. While our API answers, a taken port is taken to be the stack's own."""
     title = f"Port {number} ({name})"
@@ -121,12 +127,13 @@ def ask(api: client.Client, config: settings.Settings) -> wire.Health | Finding:
     try:
         return api.health()
     except errors.Unreachable as error:
-        is_ours_to_start = config.api_url == f"http://127.0.0.1:{config.ports.api}"
-        if is_ours_to_start:
+        if "api" in config.embedded:
             return Finding("API", "warning", f"not running at {config.api_url}", "Start it with gatewright up.")
         return Finding("API", "failed", error.detail, error.hint)
     except errors.GatewrightError as error:
-        return Finding("API", "failed", f"{config.api_url}: {error.detail}", error.hint or "Check GATEWRIGHT_API_URL and GATEWRIGHT_API_TOKEN.")
+        return Finding(
+            "API", "failed", f"{config.api_url}: {error.detail}", error.hint or "Check GATEWRIGHT_API_URL and GATEWRIGHT_API_TOKEN."
+        )
 
 
 def running(config: settings.Settings, health: wire.Health) -> Finding:
@@ -147,7 +154,9 @@ def _system(system: wire.System, when_unwell: Literal["warning", "failed"]) -> F
 def _taken(title: str, number: int, is_running: bool) -> Finding:
     if is_running:
         return Finding(title, "ok", "used by the running stack")
-    return Finding(title, "failed", "taken by another program", f"Find it with: ss -ltnp 'sport = :{number}', and stop it.")
+    return Finding(
+        title, "failed", "taken by another program", f"Find it with ss -ltnp 'sport = :{number}' and stop it, or set GATEWRIGHT_PORT_BASE."
+    )
 
 
 def _pins() -> list[re.Match[str]]:

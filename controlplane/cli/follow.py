@@ -94,7 +94,9 @@ def pause(seconds: float) -> None:
 def log_text(line: wire.LogLine) -> Text:
     fields = " ".join(f"{name}={value}" for name, value in line.fields.items())
     style = LEVEL_STYLES.get(line.level, "")
-    text = Text.assemble((f"{line.time[11:19]:<8} ", "dim"), (f"{line.step:<20} ", "cyan"), (f"{line.level:<8} ", style), (line.message, style))
+    text = Text.assemble(
+        (f"{line.time[11:19]:<8} ", "dim"), (f"{line.step:<20} ", "cyan"), (f"{line.level:<8} ", style), (line.message, style)
+    )
     return text.append(f"  {fields}", "dim") if fields else text
 
 

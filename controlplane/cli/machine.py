@@ -13,7 +13,7 @@ def up(ctx: typer.Context) -> None:
     """Start the stack with the console, until Ctrl-C."""
     from controlplane import stack  # heavy, and needed by this command alone
 
-    stack.run_until_interrupted(session.config(ctx))
+    raise typer.Exit(stack.run_until_interrupted(session.config(ctx)))
 
 
 def demo(ctx: typer.Context) -> None:

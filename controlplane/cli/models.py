@@ -106,14 +106,23 @@ def read_time(text: str, now: datetime) -> datetime:
     try:
         return datetime.fromisoformat(text.strip()).astimezone(UTC)
     except ValueError:
-        raise errors.InvalidInput(f"{text!r} is not a time.", hint="Write 2026-01-31, '2026-01-31 14:05', or 30m, 2h, 3d, 1w ago.") from None
+        raise errors.InvalidInput(
+            f"{text!r} is not a time.", hint="Write 2026-01-31, '2026-01-31 14:05', or 30m, 2h, 3d, 1w ago."
+        ) from None
 
 
 def show_events(events: Sequence[wire.Event], empty: str, title: str = "") -> None:
     output.table(
         ("when", "what", "model", "version", "by", "reason"),
         (
-            (output.ago(event.at), event.action, event.model, output.version(event.version), f"{event.actor} ({event.interface})", event.reason)
+            (
+                output.ago(event.at),
+                event.action,
+                event.model,
+                output.version(event.version),
+                f"{event.actor} ({event.interface})",
+                event.reason,
+            )
             for event in events
         ),
         empty=empty,

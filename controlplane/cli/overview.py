@@ -55,7 +55,14 @@ def _show_replicas(seen: wire.Overview) -> None:
     output.table(
         ("replica", "health", "slot", "state", "wanted", "answers from"),
         (
-            (replica.address, _health(replica), slot.name, output.state(slot.state), output.version(slot.wanted_version), slot.served_root or "–")
+            (
+                replica.address,
+                _health(replica),
+                slot.name,
+                output.state(slot.state),
+                output.version(slot.wanted_version),
+                slot.served_root or "–",
+            )
             for replica in seen.replicas
             for slot in replica.slots or (_no_slot(),)
         ),

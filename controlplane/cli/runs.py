@@ -75,7 +75,9 @@ def show_run(ctx: typer.Context, run_id: RunId, json: output.JsonFlag = False) -
 def logs(
     ctx: typer.Context,
     run_id: RunId,
-    is_following: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends; Ctrl-C stops reading, not the run.")] = False,
+    is_following: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the run ends; Ctrl-C stops reading, not the run.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """Print a run's log."""

@@ -17,7 +17,7 @@ READ_SECONDS = 30.0
 def configure(ctx: typer.Context, api_url: str) -> None:
     """Reads the settings once and hands them to the command; an address on the command line wins over the environment."""
     loaded = settings.load()
-    ctx.obj = replace(loaded, api_url=api_url.rstrip("/")) if api_url else loaded
+    ctx.obj = replace(loaded, api_url=api_url.rstrip("/"), embedded=loaded.embedded - {"api"}) if api_url else loaded
 
 
 def config(ctx: typer.Context) -> settings.Settings:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 
 class GatewrightError(Exception):
-    """Base of all our errors. `detail` says what happened, `hint` what to do next."""
+    """Base of all our errors. `detail` says what happened, `hint` what to do next; `request_id` is set where the API answered."""
 
     title = "Gatewright error"
+    request_id = ""
 
     def __init__(self, detail: str, *, hint: str = "") -> None:
         super().__init__(detail)

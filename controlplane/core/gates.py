@@ -154,9 +154,7 @@ def _times(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 
-def _against(
-    name: str, value: float | None, comparison: str, limit: float | None, floor: float, unit: str, against: str
-) -> evidence.Check:
+def _against(name: str, value: float | None, comparison: str, limit: float | None, floor: float, unit: str, against: str) -> evidence.Check:
     """A comparison with a measured limit; when that was not measured the check is inconclusive and shows the floor instead."""
     if limit is None:
         return evidence.Check(f"{name} of {against}", value, comparison, floor, unit, evidence.Outcome.INCONCLUSIVE)

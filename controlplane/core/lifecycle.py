@@ -84,8 +84,25 @@ def plan_promotion(aliases: Aliases, source: Alias, required: Alias = Alias.PERF
     if live == version:
         raise errors.Refused(f"Version {version} is live already.", hint="Nothing to do.")
     moved = [AliasChange(Alias.PREVIOUS, live)] if live is not None else []
-    cleaned = [AliasChange(alias, None) for alias in CLEANED_ON_PROMOTE if aliases.get(alias) == version]
-    return Promotion(version, live, False, (*moved, AliasChange(Alias.LIVE, version), *cleaned))
+    return Promotion(version, live, False, (*moved, AliasChange(Alias.LIVE, version), *clean_up(aliases, version)))
+
+
+def undo(plan: Promotion, before: Aliases) -> list[AliasChange]:
+    """What brings back every alias the plan touches, `live` first."""
+    touched = sorted({change.alias for change in plan.changes}, key=lambda alias: alias is not Alias.LIVE)
+    return [AliasChange(alias, before.get(alias)) for alias in touched]
+
+
+def undo_interrupted(aliases: Aliases, version: int, replaced: int | None, *, is_rollback: bool) -> list[AliasChange]:
+    """What mends a promotion that stopped before `live` moved: only `previous` can have moved, onto the version that is still live."""
+    if replaced is None or aliases.get(Alias.PREVIOUS) != replaced:
+        return []
+    return [AliasChange(Alias.PREVIOUS, version if is_rollback else None)]
+
+
+def clean_up(aliases: Aliases, version: int) -> list[AliasChange]:
+    """The aliases a version loses once it is live: its way there is over."""
+    return [AliasChange(alias, None) for alias in CLEANED_ON_PROMOTE if aliases.get(alias) == version]
 
 
 def _plan_rollback(aliases: Aliases) -> Promotion:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_SOURCE = r"(?:(?:the|this|that|given|provided|above|supplied|available)\s+)*(?:context|text|passage|information|document|paragraph|excerpt)"
+_SOURCE = (
+    r"(?:(?:the|this|that|given|provided|above|supplied|available)\s+)*(?:context|text|passage|information|document|paragraph|excerpt)"
+)
 _TOLD = r"(?:mention|state|say|specif|provid|contain|includ|giv|indicat|answer|tell|describ|cover|list|explain|address|find|found|present|available)"
 _NOT = r"(?:(?:do(?:es)?|did|is|are|was|were|can|could)\s*(?:not|n[o']?t)|cannot|never|fails?\s+to|lacks?|no)"
 

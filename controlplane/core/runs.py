@@ -1,14 +1,14 @@
-"""What a run is and how it moves: states of runs and steps, and the rule that says what to do next. Pure; `services.dispatch` applies it."""
+"""What a run is and how it moves: states of runs and steps, and the rule that says what to do next. `services.dispatch` applies it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import NewType
 
-from controlplane.core import workflows
+from controlplane.core import errors, workflows
 
 RunId = NewType("RunId", str)
 
@@ -69,7 +69,11 @@ class Run:
     reason: str = ""
 
     def step(self, name: str) -> StepRun:
-        return next(step for step in self.steps if step.name == name)
+        """Raises NotFound when the run was recorded without such a step."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise errors.NotFound(f"Run {self.id} has no step {name!r}.", hint="The workflow has changed since; launch it again.")
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,42 @@ class Close:
 Action = Start | Finish | Cancel | Close
 
 
+def new(run_id: RunId, workflow: workflows.Workflow, parameters: Mapping[str, str], now: datetime, actor: str, interface: str) -> Run:
+    """A run that waits for its first tick."""
+    steps = tuple(StepRun(step.name) for step in workflow.steps)
+    return Run(run_id, workflow.name, dict(parameters), State.RUNNING, steps, now, actor, interface)
+
+
+def retried(run: Run) -> Run:
+    """The run, to go on from what did not succeed.
+
+    Raises:
+        Refused: it is still going, or it succeeded.
+    """
+    if run.state not in (State.FAILED, State.STOPPED, State.CANCELLED):
+        raise errors.Refused(f"Run {run.id} is {run.state}.", hint="Only a failed, stopped or cancelled run can be retried.")
+    steps = tuple(step if step.state is State.SUCCEEDED else StepRun(step.name, attempt=step.attempt) for step in run.steps)
+    return replace(run, state=State.RUNNING, steps=steps, ended_at=None, is_cancel_asked=False, reason="")
+
+
+def apply(run: Run, action: Action, now: datetime, handle: str = "") -> Run:
+    """The run after an action was carried out; `handle` is what the executor answered to a start."""
+    match action:
+        case Start(name, attempt):
+            return _with_step(run, StepRun(name, State.RUNNING, attempt, handle, now))
+        case Finish(name, state, exit_code, reason, outputs):
+            step = replace(run.step(name), state=state, ended_at=now, exit_code=exit_code, reason=reason, outputs=dict(outputs))
+            return _with_step(run, step)
+        case Close(state, reason):
+            return replace(run, state=state, ended_at=now, reason=reason)
+        case Cancel():
+            return run
+
+
+def _with_step(run: Run, step: StepRun) -> Run:
+    return replace(run, steps=tuple(step if other.name == step.name else other for other in run.steps))
+
+
 def decide(run: Run, statuses: Mapping[str, JobStatus]) -> list[Action]:
     """What to do now. Applying it and deciding again leads nowhere else: safe to repeat, safe to interrupt.
 
@@ -139,23 +179,48 @@ def decide(run: Run, statuses: Mapping[str, JobStatus]) -> list[Action]:
     return [] if running else [_close(run)]
 
 
+def merged(stored: Run, saved: Run) -> Run:
+    """What to keep when `saved` was worked out from an older reading than `stored`: while a run is active nothing moves backwards.
+
+    So a request to cancel is not lost to the dispatcher's next word, nor a step's end to the request. A run that has ended may start
+    anew (a retry).
+    """
+    if stored.state.is_final:
+        return saved
+    known = {step.name: step for step in stored.steps}
+    steps = tuple(_further(known.get(step.name, step), step) for step in saved.steps)
+    return replace(saved, steps=steps, is_cancel_asked=saved.is_cancel_asked or stored.is_cancel_asked)
+
+
+def _further(stored: StepRun, saved: StepRun) -> StepRun:
+    return saved if _progress(saved) >= _progress(stored) else stored
+
+
+def _progress(step: StepRun) -> tuple[int, int]:
+    return step.attempt, 2 if step.state.is_final else int(step.state is State.RUNNING)
+
+
 def _settle(run: Run, step: StepRun, statuses: Mapping[str, JobStatus]) -> Action | None:
     status = statuses.get(step.name)
     if step.state is not State.RUNNING or status is None or status.is_running:
         return None
-    state, reason = _state_of(status, run.is_cancel_asked)
     limit = workflows.get(run.workflow).step(step.name).max_retries
-    if status.exit_code == ExitCode.DEPENDENCY_FAILED and step.attempt <= limit and not run.is_cancel_asked:
+    is_ending = run.is_cancel_asked or _is_broken(run)
+    if status.exit_code == ExitCode.DEPENDENCY_FAILED and step.attempt <= limit and not is_ending:
         return Start(step.name, step.attempt + 1)
+    state, reason = _state_of(status, run)
     return Finish(step.name, state, status.exit_code, reason, status.outputs)
 
 
-def _state_of(status: JobStatus, is_cancel_asked: bool) -> tuple[State, str]:
+def _state_of(status: JobStatus, run: Run) -> tuple[State, str]:
     match status.exit_code:
         case ExitCode.DONE:
             return State.SUCCEEDED, ""
-        case _ if is_cancel_asked:
+        case _ if run.is_cancel_asked:
             return State.CANCELLED, "Cancelled on request."
+        case code if _is_broken(run) and code not in tuple(ExitCode):
+            # We stopped it because another step had ended the run; only that step's reason is the run's.
+            return State.CANCELLED, "Stopped because another step ended the run."
         case ExitCode.GATE_NOT_PASSED if "outcome" in status.outputs:
             return State.STOPPED, status.reason or "The gate did not pass."
         case None:
@@ -178,6 +243,9 @@ def _close(run: Run) -> Close:
         for step in run.steps:
             if step.state is state:
                 return Close(state, f"{step.name}: {step.reason}")
-    if run.is_cancel_asked and any(step.state is State.WAITING for step in run.steps):
+    waiting = [step.name for step in run.steps if step.state is State.WAITING]
+    if run.is_cancel_asked and waiting:
         return Close(State.CANCELLED, "Cancelled on request.")
+    if waiting:
+        return Close(State.FAILED, f"{waiting[0]} can never start: a step it needs is missing.")
     return Close(State.SUCCEEDED, "")

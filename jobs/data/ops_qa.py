@@ -5,6 +5,7 @@ The same code gives the same rows on every machine. Splits share no entity, so n
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import dataclass
 
@@ -18,8 +19,8 @@ EVAL_SHARE = 0.24
 VALIDATION_SHARE = 0.10
 
 # Rows drawn from one context. Several questions about one context teach the model to look the asked name up instead of guessing.
-_TRAIN_PATTERNS = ("name name other", "name name other absent", "inverse name other-inverse", "name other")
-_HELD_OUT_PATTERNS = ("name", "other", "name", "inverse", "name", "absent", "name", "other", "name", "inverse", "name", "other-inverse", "name", "name")
+_TRAIN_PATTERNS = ("name name other", "name name other absent", "name name other")
+_HELD_OUT_PATTERNS = ("name", "other", "name", "name", "absent", "name", "name", "other", "name", "name")
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,19 @@ def _rows(split: str, entities: list[ops_facts.Entity], contexts: int, patterns:
 def _scene(entities: list[ops_facts.Entity], draw: random.Random) -> _Scene:
     family = draw.choice(entities).family
     wording = draw.choice([w for w in ops_wording.WORDINGS if w.family == family])
-    first, second, absent = draw.sample([e for e in entities if e.family == family], 3)
+    first, second, absent = _unlike([e for e in entities if e.family == family], wording, draw)
     return _Scene(wording, first, second, absent, " ".join(_state(wording, entity, draw) for entity in (first, second)))
+
+
+def _unlike(members: list[ops_facts.Entity], wording: ops_wording.Wording, draw: random.Random) -> list[ops_facts.Entity]:
+    """Three entities whose names begin differently after what the family's names have in common, and whose values differ."""
+    common = len(os.path.commonprefix([e.name for e in members]))
+    order = draw.sample(members, len(members))
+    chosen: list[ops_facts.Entity] = []
+    for entity in order:
+        if all(c.name[common] != entity.name[common] and c.values != entity.values for c in chosen):
+            chosen.append(entity)
+    return chosen[:3] if len(chosen) >= 3 else order[:3]
 
 
 def _state(wording: ops_wording.Wording, entity: ops_facts.Entity, draw: random.Random) -> str:

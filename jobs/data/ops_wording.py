@@ -24,7 +24,7 @@ WORDINGS = (
     Wording(
         "service",
         "port",
-        ("The {name} service listens on port {value}.", "{name} uses port {value}.", "Port {value} is assigned to {name}."),
+        ("The {name} service listens on port {value}.", "{name} uses port {value}.", "{name} is assigned port {value}."),
         ("Which port does {name} use?", "What is the port of the {name} service?", "On which port does {name} listen?", "What port is {name} on?"),
         ("Which service uses port {value}?", "What listens on port {value}?"),
         ("Who wrote the first {name} server?", "In which year was {name} standardized?"),
@@ -32,7 +32,7 @@ WORDINGS = (
     Wording(
         "http",
         "phrase",
-        ("HTTP status {name} means {value}.", "The reason phrase of HTTP {name} is {value}.", "A server answers {name} for {value}."),
+        ("HTTP status {name} means {value}.", "The reason phrase of HTTP {name} is {value}.", "HTTP {name} stands for {value}."),
         ("What does HTTP status {name} mean?", "What is the reason phrase of HTTP {name}?", "What does a {name} answer from a server mean?"),
         ("Which HTTP status means {value}?", "What is the status code for {value}?"),
         ("Which RFC defines HTTP status {name}?", "May a cache store a {name} answer?"),
@@ -40,7 +40,7 @@ WORDINGS = (
     Wording(
         "errno",
         "number",
-        ("{name} is errno {value}.", "The error {name} has number {value}.", "On Linux errno {value} is {name}."),
+        ("{name} is errno {value}.", "The error {name} has number {value}.", "On Linux {name} is error {value}."),
         ("What is the errno of {name}?", "Which number does the error {name} have?", "What number is {name}?"),
         ("Which error is errno {value}?", "What is the name of error number {value}?"),
     ),
@@ -53,7 +53,7 @@ WORDINGS = (
     Wording(
         "signal",
         "number",
-        ("{name} is signal {value}.", "The signal {name} has number {value}.", "Signal {value} is {name}."),
+        ("{name} is signal {value}.", "The signal {name} has number {value}.", "On Linux {name} is number {value}."),
         ("What is the number of {name}?", "Which signal number is {name}?", "What number does the signal {name} have?"),
         ("Which signal has number {value}?", "What is the name of signal {value}?"),
     ),
@@ -80,7 +80,7 @@ WORDINGS = (
     Wording(
         "alert",
         "number",
-        ("The TLS alert {name} has number {value}.", "TLS alert {value} is {name}.", "{name} is TLS alert {value}."),
+        ("The TLS alert {name} has number {value}.", "TLS sends {name} as {value}.", "{name} is TLS alert {value}."),
         ("What is the number of the TLS alert {name}?", "Which TLS alert number is {name}?", "What number does {name} have?"),
         ("Which TLS alert has number {value}?", "What is the name of TLS alert {value}?"),
         ("Which TLS version added {name}?",),

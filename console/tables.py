@@ -1,0 +1,276 @@
+"""Values as people read them: numbers with units, times, durations, ids, and rows of tables. Pure; reads no clock (`now` is handed in)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from controlplane import wire
+
+NOTHING = "–"
+METRICS = ("eval_loss", "perplexity", "a_rate", "c_rate", "refusal_rate", "p95_latency", "p95_ttft", "throughput")
+_ALIASES_OF = {
+    "eval_loss": ("final_eval_loss", "eval_loss"),
+    "perplexity": ("perplexity",),
+    "a_rate": ("candidate_a_rate", "a_rate"),
+    "c_rate": ("candidate_c_rate", "c_rate"),
+    "refusal_rate": ("candidate_refusal_rate", "refusal_rate"),
+    "p95_latency": ("p95_latency_seconds", "p95_latency", "latency_p95"),
+    "p95_ttft": ("p95_ttft_seconds", "p95_ttft", "ttft_p95"),
+    "throughput": ("throughput", "throughput_rps"),
+}
+_TITLES = {
+    "eval_loss": "Eval loss",
+    "perplexity": "Perplexity",
+    "a_rate": "A-rate",
+    "c_rate": "C-rate",
+    "refusal_rate": "Refusal",
+    "p95_latency": "P95 latency",
+    "p95_ttft": "P95 TTFT",
+    "throughput": "Throughput",
+}
+_UNITS = {"a_rate": "%", "c_rate": "%", "refusal_rate": "%", "p95_latency": "s", "p95_ttft": "s", "throughput": "req/s"}
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """Three significant digits and the unit; `%` takes a fraction of one; whole numbers stay whole."""
+    if value is None or value != value:
+        return NOTHING
+    if unit == "%":
+        return f"{value * 100:.1f} %"
+    text = f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
+    return f"{text} {unit}".strip()
+
+
+def signed(value: float | None, unit: str = "") -> str:
+    """A difference with its sign; a share's difference is in percentage points."""
+    if value is None or value != value:
+        return NOTHING
+    sign = "+" if value >= 0 else "−"
+    return f"{sign}{abs(value) * 100:.1f} pp" if unit == "%" else f"{sign}{number(abs(value), unit)}"
+
+
+def seconds(value: float | None) -> str:
+    """A duration: `340 ms`, `2.4 s`, `3 min 20 s`, `1 h 5 min`."""
+    if value is None or value != value:
+        return NOTHING
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    if value < 60:
+        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    whole = round(value)
+    if whole < 3600:
+        return _two(whole // 60, "min", whole % 60, "s")
+    if whole < 86400:
+        return _two(whole // 3600, "h", whole % 3600 // 60, "min")
+    return _two(whole // 86400, "d", whole % 86400 // 3600, "h")
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """How long ago, in the coarsest unit that fits."""
+    if at is None:
+        return NOTHING
+    passed = (now - at).total_seconds()
+    if passed < 0:
+        return f"in {seconds(-passed)}"
+    for size, unit in ((86400 * 2, "days"), (3600, "h"), (60, "min")):
+        if passed >= size:
+            return f"{int(passed // (86400 if unit == 'days' else size))} {unit} ago"
+    return "just now" if passed < 5 else f"{int(passed)} s ago"
+
+
+def exact(at: datetime | None) -> str:
+    return NOTHING if at is None else f"{at:%Y-%m-%d %H:%M:%S} {at.tzname() or ''}".strip()
+
+
+def short(identifier: str, length: int = 8) -> str:
+    """The head of a long id; a readable one stays whole."""
+    return identifier if len(identifier) <= length + 4 else identifier[:length]
+
+
+def size(count_bytes: int) -> str:
+    value = float(count_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.3g} {unit}"
+        value /= 1000
+    raise AssertionError("unreachable")
+
+
+def count(value: int, noun: str, plural: str = "") -> str:
+    return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
+
+
+def metric(metrics: Mapping[str, float], name: str) -> float | None:
+    """One of METRICS out of a version's metrics, under whichever name it was recorded."""
+    return next((metrics[key] for key in _ALIASES_OF[name] if key in metrics), None)
+
+
+def metric_title(name: str) -> str:
+    return _TITLES[name]
+
+
+def metric_text(metrics: Mapping[str, float], name: str) -> str:
+    return number(metric(metrics, name), _UNITS.get(name, ""))
+
+
+def metric_unit(name: str) -> str:
+    return _UNITS.get(name, "")
+
+
+def duration(step: wire.Step | wire.Run, now: datetime) -> float | None:
+    """Seconds a step or run has taken so far; None before it started."""
+    begun = step.created_at if isinstance(step, wire.Run) else step.started_at
+    return None if begun is None else ((step.ended_at or now) - begun).total_seconds()
+
+
+def fraction(run: wire.Run) -> float:
+    """Finished steps and the running one's share, over all steps."""
+    if not run.steps:
+        return 0.0
+    return min(1.0, sum(_share(step) for step in run.steps) / len(run.steps))
+
+
+def version_rows(versions: Sequence[wire.Version], now: datetime) -> list[dict[str, Any]]:
+    """One row per version, the newest first, for the registry's table."""
+    return [
+        {
+            "Version": f"v{version.number}",
+            "Aliases": [alias_text(alias) for alias in version.aliases],
+            **{metric_title(name): _scaled(version.metrics, name) for name in METRICS},
+            "Data": version.tags.get("data-version", version.tags.get("data_version", NOTHING)),
+            "Created": ago(version.created_at, now),
+            "Digest": version.digest[:12],
+        }
+        for version in sorted(versions, key=lambda version: -version.number)
+    ]
+
+
+def alias_text(alias: str) -> str:
+    """An alias in a table's cell; live and previous carry a lock."""
+    return f"🔒 {alias}" if alias in ("live", "previous") else alias
+
+
+def version_differences(first: wire.VersionDetail, second: wire.VersionDetail) -> list[tuple[str, str, str, bool]]:
+    """(what, first's, second's, differs) over metrics and parameters of two versions."""
+    pairs = [(metric_title(n), metric_text(first.version.metrics, n), metric_text(second.version.metrics, n)) for n in METRICS]
+    names = sorted({*first.parameters, *second.parameters})
+    pairs += [(name, first.parameters.get(name, NOTHING), second.parameters.get(name, NOTHING)) for name in names]
+    return [(name, left, right, left != right) for name, left, right in pairs if (left, right) != (NOTHING, NOTHING)]
+
+
+def is_regression(live_grade: str, candidate_grade: str) -> bool:
+    """The candidate's grade is below live's."""
+    order = {"A": 0, "B": 1, "C": 2}
+    return live_grade in order and candidate_grade in order and order[candidate_grade] > order[live_grade]
+
+
+def paired(rows: Iterable[wire.GradedAnswer]) -> list[dict[str, Any]]:
+    """Graded answers joined by row: one dict each with both sides' answer and grade."""
+    by_id: dict[str, dict[str, wire.GradedAnswer]] = {}
+    for row in rows:
+        by_id.setdefault(row.id, {})[row.role] = row
+    return [_pair(identifier, sides) for identifier, sides in by_id.items()]
+
+
+def grade_counts(rows: Iterable[wire.GradedAnswer]) -> dict[str, dict[str, int]]:
+    """Role -> grade (A, B, C, unscored) -> how many."""
+    counts: dict[str, dict[str, int]] = {}
+    for row in rows:
+        grades = counts.setdefault(row.role, {"A": 0, "B": 0, "C": 0, "unscored": 0})
+        grades[row.grade or "unscored"] += 1
+    return counts
+
+
+def promotions_csv(promotions: Iterable[wire.Promotion]) -> str:
+    """The timeline as CSV, times in ISO 8601."""
+    text = io.StringIO()
+    names = ("id", "model", "version", "replaces", "is_rollback", "source_alias", "actor", "interface", "reason", "state")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*names, "started_at", "ended_at", "digest", "error"])
+    for one in promotions:
+        ended = one.ended_at.isoformat() if one.ended_at else ""
+        writer.writerow([*(_safe(getattr(one, name)) for name in names), one.started_at.isoformat(), ended, one.digest, _safe(one.error)])
+    return text.getvalue()
+
+
+def command(workflow: str, values: Mapping[str, str], defaults: Mapping[str, str]) -> str:
+    """The command line that launches the same run; defaults are left out."""
+    given = [f"-p {name}={_quoted(value)}" for name, value in values.items() if value != defaults.get(name, "")]
+    return " ".join([f"gatewright launch {workflow}", *given])
+
+
+def estimate(workflow: wire.Workflow) -> float | None:
+    """Seconds a run usually takes: the longest way through the steps; None while any step's time is unknown."""
+    ends: dict[str, float] = {}
+    for step in workflow.steps:
+        if step.name not in workflow.typical_seconds:
+            return None
+        ends[step.name] = workflow.typical_seconds[step.name] + max((ends.get(need, 0.0) for need in step.needs), default=0.0)
+    return max(ends.values(), default=None)
+
+
+def level_at_least(level: str, least: str) -> bool:
+    order = ("DEBUG", "INFO", "WARNING", "ERROR")
+    return _rank(level, order) >= _rank(least, order)
+
+
+def word_differences(first: str, second: str) -> list[tuple[str, bool]]:
+    """The words of `first`, each with whether `second` lacks it (case and punctuation aside)."""
+    other = {_bare(word) for word in second.split()}
+    return [(word, _bare(word) not in other) for word in first.split()]
+
+
+def _two(first: int, first_unit: str, second: int, second_unit: str) -> str:
+    return f"{first} {first_unit}" + (f" {second} {second_unit}" if second else "")
+
+
+def _share(step: wire.Step) -> float:
+    if step.state in ("succeeded", "stopped"):
+        return 1.0
+    if step.state == "running" and step.progress is not None and step.progress.total > 0:
+        return min(1.0, step.progress.done / step.progress.total)
+    return 0.0
+
+
+def _scaled(metrics: Mapping[str, float], name: str) -> float | None:
+    value = metric(metrics, name)
+    return value * 100 if value is not None and _UNITS.get(name) == "%" else value
+
+
+def _pair(identifier: str, sides: Mapping[str, wire.GradedAnswer]) -> dict[str, Any]:
+    either = next(iter(sides.values()))
+    candidate, live = sides.get("candidate"), sides.get("live")
+    return {
+        "id": identifier,
+        "question": either.question,
+        "context": either.context,
+        "reference": either.reference,
+        "answerable": either.answerable,
+        "candidate": candidate,
+        "live": live,
+        "is_different": candidate is not None and live is not None and candidate.answer.strip() != live.answer.strip(),
+        "is_regression": is_regression(live.grade if live else "", candidate.grade if candidate else ""),
+    }
+
+
+def _safe(value: object) -> object:
+    """Text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+
+
+def _quoted(value: str) -> str:
+    plain = value and all(letter.isalnum() or letter in "-_./:=,@%+" for letter in value)
+    return value if plain else "'" + value.replace("'", "'\\''") + "'"
+
+
+def _rank(level: str, order: tuple[str, ...]) -> int:
+    name = {"WARN": "WARNING", "CRITICAL": "ERROR", "FATAL": "ERROR"}.get(level.upper(), level.upper())
+    return order.index(name) if name in order else 1
+
+
+def _bare(word: str) -> str:
+    return word.strip(".,;:!?\"'()").lower()

@@ -1,0 +1,80 @@
+"""What each replica serves, held against what the registry wants, and the loading that brings them together. Knows no gate."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from controlplane import ports
+from controlplane.core import adapters, errors, lifecycle, serving
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReplicaView:
+    """One replica as it was seen now; `detail` says what is wrong with it."""
+
+    address: str
+    is_healthy: bool
+    served: tuple[ports.Served, ...]
+    slots: tuple[serving.SlotState, ...]
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Server:
+    """The replicas and the directory their adapters live in."""
+
+    registry: ports.Registry
+    adapters: ports.AdapterStore
+    replicas: Sequence[ports.Inference]
+
+    def view(self) -> list[ReplicaView]:
+        """Every replica; one that does not answer is a row that says so."""
+        wanted = self.wanted()
+        return [self._view(replica, wanted) for replica in self.replicas]
+
+    def wanted(self) -> list[serving.Wanted]:
+        """Which directory each slot should answer from, by the aliases `live` and `staged`."""
+        return [slot for model in self.registry.models() for slot in self._wanted_of(model)]
+
+    def reconcile(self, busy: frozenset[str] = frozenset()) -> list[str]:
+        """Loads what a healthy replica lacks, as after a restart; leaves models in `busy` (a promotion runs) alone. Returns what it did."""
+        done = []
+        for view, replica in zip(self.view(), self.replicas, strict=True):
+            for slot in serving.to_heal(view.slots, busy) if view.is_healthy else []:
+                directory = self.install(self.registry.resolve(slot.wanted.model, f"version:{slot.wanted.version}"))
+                replica.load(slot.wanted.name, directory)
+                done.append(f"{replica.address}: {slot.wanted.name} serves version {slot.wanted.version} again")
+        return done
+
+    def install(self, version: ports.Version) -> Path:
+        """The version's immutable directory, downloaded and checked against its digest when it is not there yet."""
+        home = self.adapters.find(version)
+        if home is not None:
+            return home
+        with tempfile.TemporaryDirectory(prefix="gatewright-") as folder:
+            return self.adapters.install(version, self.registry.download(version, Path(folder)))
+
+    def _wanted_of(self, model: ports.Model) -> list[serving.Wanted]:
+        slots = {lifecycle.Alias.LIVE: adapters.live_slot(model.name), lifecycle.Alias.STAGED: adapters.candidate_slot(model.name)}
+        versions = {alias: model.aliases[alias] for alias in slots if alias in model.aliases}
+        found = []
+        for alias, slot in slots.items():
+            root = ""
+            if alias in versions:
+                root = str(self.adapters.home(self.registry.resolve(model.name, f"version:{versions[alias]}")))
+            found.append(serving.Wanted(slot, model.name, alias, versions.get(alias), root))
+        return found
+
+    def _view(self, replica: ports.Inference, wanted: Sequence[serving.Wanted]) -> ReplicaView:
+        try:
+            served = replica.served()
+        except errors.GatewrightError as error:
+            return ReplicaView(replica.address, False, (), tuple(serving.compare(wanted, {})), str(error))
+        roots = {item.name: item.root for item in served}
+        return ReplicaView(replica.address, True, tuple(served), tuple(serving.compare(wanted, roots)))

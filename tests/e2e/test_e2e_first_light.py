@@ -1,0 +1,82 @@
+"""A real adapter from data to live on real servers: what the registry says is live is what the server answers with."""
+
+from __future__ import annotations
+
+import openai
+import pytest
+
+from controlplane.clients import openai_judge
+from controlplane.core import adapters, datasets, profiles, prompts
+from tests.e2e.conftest import MODEL, FirstVersion, Live
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+
+
+def test_quality_is_honestly_earned(first: FirstVersion) -> None:
+    measured = first.outputs(first.evaluation)
+    assert float(measured["a-rate"]) >= 0.70
+    assert float(measured["c-rate"]) <= 0.10
+    assert float(measured["refusal-rate"]) >= 0.90
+    assert float(measured["base-a-rate"]) < float(measured["a-rate"])
+
+
+def test_the_evaluation_is_kept_with_its_rows_and_its_judge(live: Live, first: FirstVersion) -> None:
+    evaluation = live.api.evaluation(MODEL, 1)
+    assert evaluation.verdict.outcome == "pass"
+    assert "reference" in evaluation.judge
+    assert len([row for row in evaluation.rows if row.role == "candidate"]) >= 100
+
+
+def test_the_load_test_is_kept_with_its_samples(live: Live, first: FirstVersion) -> None:
+    performance = live.api.performance(MODEL, 1)
+    assert performance.verdict.outcome == "pass"
+    assert performance.samples
+    assert any("throughput" in note.lower() for note in performance.verdict.notes), "a lowered floor must be said"
+
+
+def test_the_live_slot_answers_from_the_versions_own_directory(live: Live, first: FirstVersion) -> None:
+    outputs = first.outputs(first.training)
+    with openai.OpenAI(base_url=f"{live.settings.vllm_urls[0]}/v1", api_key="none", timeout=60) as server:
+        served = {model.id: model.to_dict() for model in server.models.list()}
+        root = str(served[adapters.live_slot(MODEL)]["root"])
+        assert root.endswith(adapters.directory_name(MODEL, 1, adapters.Digest(outputs["digest"])))
+        row = next(row for row in live.api.preview("ops-qa-v1", "eval", 20).rows if not row.answerable)
+        answer = server.chat.completions.create(
+            model=adapters.live_slot(MODEL), messages=prompts.messages(row.question, row.context), max_tokens=16, temperature=0
+        )
+        recorded = next(item for item in live.api.evaluation(MODEL, 1).rows if item.id == row.id and item.role == "candidate")
+        assert answer.choices[0].message.content == recorded.answer
+
+
+def test_an_llm_judge_grades_through_a_real_server(live: Live, first: FirstVersion) -> None:
+    judge = openai_judge.OpenAiJudge(f"{live.settings.vllm_urls[0]}/v1", model=profiles.LOCAL_BASE_MODEL)
+    row = datasets.Row("r1", "Which port does ssh use?", "The ssh service listens on port 22.", "22", True)
+    grade = judge.grade(row, "22")
+    assert grade.letter in ("A", "B", "C")
+    assert grade.reason
+
+
+def test_metrics_of_the_server_are_in_prometheus(live: Live, first: FirstVersion) -> None:
+    performance = live.api.performance(MODEL, 1)
+    series = live.api.metrics_range("sum(vllm:request_success_total)", performance.at, performance.ended_at, 2.0)
+    assert series
+    assert series[0].points[-1][1] > 0
+
+
+def test_promote_and_roll_back_move_server_and_registry_together(live: Live, first: FirstVersion, second: object) -> None:
+    live.api.promote(MODEL, "staged", "newer")
+    assert (live.api.model(MODEL).live, live.api.model(MODEL).aliases["previous"]) == (2, 1)
+    assert _served_version(live) == 2
+    live.api.rollback(MODEL, "back")
+    assert (live.api.model(MODEL).live, live.api.model(MODEL).aliases["previous"]) == (1, 2)
+    assert _served_version(live) == 1
+    assert [event.action for event in live.api.history(MODEL) if event.action in ("promoted", "rolled-back")][:2] == [
+        "rolled-back",
+        "promoted",
+    ]
+
+
+def _served_version(live: Live) -> int:
+    with openai.OpenAI(base_url=f"{live.settings.vllm_urls[0]}/v1", api_key="none", timeout=60) as server:
+        root = next(str(model.to_dict()["root"]) for model in server.models.list() if model.id == adapters.live_slot(MODEL))
+    return int(root.rsplit("/", 1)[1].split("-")[0])
