@@ -164,12 +164,7 @@ class Stack:
     def _program(self, name: str, module: str, *arguments: str) -> None:
         """Runs a job to its end; its log says what went wrong."""
         command = (sys.executable, "-m", module, *arguments)
-        handle = processes.start(command, log=self.log_of(name), env=environment(self.settings), cwd=self.settings.home)
-        self.running[name] = handle
-        while processes.is_alive(handle):
-            time.sleep(0.2)
-        del self.running[name]
-        code = processes.exit_code(handle)
+        code = processes.run(command, log=self.log_of(name), env=environment(self.settings), cwd=self.settings.home)
         if code != 0:
             raise errors.OutsideError(name, module, f"exit status {code}", hint=f"{_last_line(self.log_of(name))} See {self.log_of(name)}.")
 

@@ -258,7 +258,7 @@ class FakeInference:
         kept = words[:max_tokens]
         prompt_tokens = sum(len(message["content"].split()) for message in messages)
         finish_reason = "stop" if kept == words else "length"
-        return ports.Answer(" ".join(kept), finish_reason, prompt_tokens, len(kept), 0.1 if kept else None, 0.2)
+        return ports.Answer(" ".join(kept), finish_reason, prompt_tokens, len(kept), None, 0.2)
 
     async def stream(
         self, name: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int, temperature: float = 0.0
@@ -266,7 +266,7 @@ class FakeInference:
         answer = self.chat(name, messages, max_tokens=max_tokens, temperature=temperature)
         for number, word in enumerate(answer.text.split()):
             yield ports.Delta(f" {word}" if number else word)
-        yield ports.Delta("", answer)
+        yield ports.Delta("", replace(answer, first_token_seconds=0.1 if answer.text else None))
 
     def metrics_text(self) -> str:
         _raise(self.fault)
@@ -420,8 +420,7 @@ class FakeRunStore:
         return sorted(found, key=lambda run: run.created_at, reverse=True)[:limit]
 
     def save(self, run: runs.Run) -> None:
-        self.get(run.id)
-        self._runs[run.id] = run
+        self._runs[run.id] = runs.merged(self.get(run.id), run)
 
     @contextmanager
     def lease(self, name: str, holder: str, seconds: float) -> Iterator[bool]:
@@ -464,11 +463,12 @@ class FakeObjectStore:
 
 @dataclass
 class FakeMetrics:
-    """Series by query text; an unknown query has none."""
+    """Series by query text; an unknown query has none, one in `refused` is an error."""
 
     address: str = "http://prometheus.test:9090"
     fault: errors.GatewrightError | None = None
     series: dict[str, list[ports.Series]] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
 
     def is_healthy(self) -> bool:
         return self.fault is None
@@ -481,6 +481,8 @@ class FakeMetrics:
         step_seconds: float,  # noqa: ARG002 - the port's signature
     ) -> list[ports.Series]:
         _raise(self.fault)
+        if query in self.refused:
+            raise errors.OutsideError("Prometheus", self.address, f"cannot read {query!r}")
         return [
             replace(one, points=points)
             for one in self.series.get(query, [])

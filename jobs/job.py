@@ -68,6 +68,14 @@ def parser(description: str) -> argparse.ArgumentParser:
     return result
 
 
+def positive_integer(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
 def run(step: str, main: Callable[[argparse.Namespace, Log], Mapping[str, object]], arguments: argparse.Namespace) -> NoReturn:
     """Runs the job's `main`, writes what it returns as outputs, and exits with the code that says how it went.
 

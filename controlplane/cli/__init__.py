@@ -1,10 +1,11 @@
-"""`gatewright`: the command line. It names the commands and turns our errors into exit codes; each command only asks the API and shows the answer.
+"""`gatewright`: names the commands and turns our errors into exit codes. Each command only asks the API and shows the answer.
 
 Exit codes: 0 done, 1 refused or failed (the reason on stderr), 2 wrong usage.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import metadata
 from typing import Annotated, Any
 
@@ -44,7 +45,7 @@ def _show_version(is_asked: bool) -> None:
 def options(
     ctx: typer.Context,
     api_url: Annotated[str, typer.Option("--api-url", help="The API's address (default: GATEWRIGHT_API_URL, else this machine).")] = "",
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")] = False,  # noqa: ARG001 (its callback acts)
 ) -> None:
     session.configure(ctx, api_url)
 
@@ -53,7 +54,7 @@ def main() -> None:
     app()
 
 
-_PANELS = {
+_PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "This machine": {"up": machine.up, "demo": machine.demo, "doctor": machine.check},
     "Look": {"status": overview.status, "datasets": overview.datasets},
     "Runs": {

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
-from rich.columns import Columns
 from rich.console import RenderableType
 from rich.live import Live
 from rich.panel import Panel
+from rich.table import Table
 from rich.text import Text
 
 from controlplane import wire
@@ -97,8 +97,11 @@ def _silence() -> dict[str, Side]:
 
 
 def _panels(sides: dict[str, Side]) -> RenderableType:
-    return Columns(
-        [Panel(Text(side.text), title=name, subtitle=measures(side), border_style=COLOURS[name]) for name, side in sides.items()],
-        equal=True,
-        expand=True,
+    """Both answers beside each other, each in half of the width."""
+    halves = Table.grid(expand=True)
+    for _ in sides:
+        halves.add_column(ratio=1)
+    halves.add_row(
+        *(Panel(Text(side.text), title=name, subtitle=Text(measures(side)), border_style=COLOURS[name]) for name, side in sides.items())
     )
+    return halves

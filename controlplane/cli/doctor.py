@@ -1,4 +1,4 @@
-"""What could keep Gatewright from working here: one finding a check, each with how to mend it. Looks only; mends nothing, prints nothing."""
+"""What could keep Gatewright from working here: one finding a check, each with how to mend it. Mends and prints nothing."""
 
 from __future__ import annotations
 

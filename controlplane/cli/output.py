@@ -1,4 +1,4 @@
-"""How the command line speaks: tables and colour in a terminal, plain text in a pipe, JSON on request, errors on stderr. Asks nobody anything."""
+"""How the command line speaks: tables and colour in a terminal, plain in a pipe, JSON on request, errors on stderr. Asks nothing."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich.console import RenderableType
 
 from controlplane import client, wire
 from controlplane.cli import follow, output, session
@@ -188,7 +189,7 @@ def _show_run(run: wire.Run) -> None:
     output.table(("parameter", "value"), given.items(), empty="None.", title="Parameters")
 
 
-def _run_cells(run: wire.Run) -> list[output.RenderableType]:
+def _run_cells(run: wire.Run) -> list[RenderableType]:
     took = output.lasting(output.between(run.created_at, run.ended_at))
     return [run.id, run.workflow, output.state(run.state), output.ago(run.created_at), took, run.created_by]
 

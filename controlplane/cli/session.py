@@ -1,4 +1,4 @@
-"""From a command to the API: which settings hold, who asks, through which client. The only module here that makes a client; it prints nothing."""
+"""From a command to the API: settings, who asks, through which client. Only this module makes a client; it prints nothing."""
 
 from __future__ import annotations
 

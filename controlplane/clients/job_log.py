@@ -1,4 +1,4 @@
-"""Reads a job's log while it grows: JSON lines as the job wrote them, anything else as text. It remembers where lines begin. Writes nothing."""
+"""Reads a growing job log: JSON lines as the job wrote them, anything else as text. It remembers where lines begin and never writes."""
 
 from __future__ import annotations
 

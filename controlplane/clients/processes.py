@@ -206,3 +206,22 @@ def _is_living_member(member: psutil.Process, process: ProcessHandle) -> bool:
         return os.getpgid(member.pid) == process.pid and is_younger and bool(member.status() != psutil.STATUS_ZOMBIE)
     except (psutil.Error, ProcessLookupError):
         return False
+
+
+def run(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path | None = None) -> int:
+    """Runs `command` to its end, its output appended to `log`; its exit status. An interrupt stops it first.
+
+    No time-out: what runs here (preparing a model, building data) has an end of its own and a person watching it.
+    """
+    process = start(command, log=log, env=env, cwd=cwd)
+    child = _children[process.pid]
+    try:
+        return child.wait()
+    finally:
+        stop(process, grace_seconds=5)
+
+
+def gpu_ids() -> tuple[int, ...]:
+    """NVIDIA GPUs of this machine, by the devices the kernel shows."""
+    found = (path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
+    return tuple(sorted(int(number) for number in found if number.isdecimal()))

@@ -1,4 +1,4 @@
-"""What a run is and how it moves: states of runs and steps, and the rule that says what to do next. `services.dispatch` applies it. Pure."""
+"""What a run is and how it moves: states of runs and steps, and the rule that says what is next. `services.dispatch` applies it. Pure."""
 
 from __future__ import annotations
 

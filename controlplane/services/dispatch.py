@@ -52,13 +52,12 @@ class Dispatcher:
         return ""
 
     def _ended(self, run: runs.Run) -> ports.Event:
-        outputs = {key: value for step in run.steps for key, value in step.outputs.items()}
+        outputs: dict[str, str] = {}
+        for step in run.steps:
+            outputs.update(step.outputs)
         version = outputs.get("version", "")
-        details = {
-            "run": run.id,
-            "workflow": run.workflow,
-            **{key: outputs[key] for key in ("outcome", "mlflow-run", "digest") if key in outputs},
-        }
+        told: dict[str, str] = {key: outputs[key] for key in ("outcome", "mlflow-run", "digest") if key in outputs}
+        details: dict[str, str] = {"run": str(run.id), "workflow": run.workflow, **told}
         return ports.Event(
             at=self.now(),
             actor=run.created_by,

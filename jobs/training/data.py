@@ -74,15 +74,15 @@ def encode(rows: Iterable[datasets.Row], tokenizer: Any, max_seq_length: int) ->
         else:
             groups.setdefault(row.context, []).append(example)
     if not groups:
-        raise errors.InvalidInput(f"Every row is longer than {max_seq_length} tokens.", hint="Raise --max-seq-length or shorten the contexts.")
+        raise errors.InvalidInput(
+            f"Every row is longer than {max_seq_length} tokens.", hint="Raise --max-seq-length or shorten the contexts."
+        )
     return list(groups.values()), left_out
 
 
 def pack(groups: Sequence[Sequence[Example]], rows_per_sequence: int) -> list[Packed]:
     """One sequence for each group; a group of more than `rows_per_sequence` examples becomes several."""
-    return [
-        _pack(group[start : start + rows_per_sequence]) for group in groups for start in range(0, len(group), rows_per_sequence)
-    ]
+    return [_pack(group[start : start + rows_per_sequence]) for group in groups for start in range(0, len(group), rows_per_sequence)]
 
 
 def batches(packed: Sequence[Packed], rows_per_batch: int, draw: random.Random) -> list[list[Packed]]:

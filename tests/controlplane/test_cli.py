@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import typer.testing
+
 from controlplane import cli, settings, wire
 from controlplane.cli import compare, doctor, follow, models, output, runs, session
 from controlplane.core import errors
@@ -467,7 +468,7 @@ def test_compare_fails_when_a_side_does(gatewright: Terminal, given: list[wire.C
     assert len(result.stdout.splitlines()) == len(given)
 
 
-@pytest.mark.parametrize(("hour", "version"), [(7, None), (8, 1), (9, 1), (10, 2), (11, 1), (23, 1)], ids=lambda value: str(value))
+@pytest.mark.parametrize(("hour", "version"), [(7, None), (8, 1), (9, 1), (10, 2), (11, 1), (23, 1)], ids=str)
 def test_what_was_live_then(hour: int, version: int | None) -> None:
     found = models.live_at(EVENTS, NOW.replace(hour=hour))
     assert (found.version if found else None) == version

@@ -1,0 +1,61 @@
+"""The console's frame: navigation, styles, who acts, and one error boundary around every page. Started by `streamlit run console/app.py`."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from console import components, reads, session
+
+PAGES = {
+    "Decide": (
+        ("overview", "Overview", ":material/dashboard:"),
+        ("registry", "Registry", ":material/inventory_2:"),
+        ("evaluation", "Evaluation", ":material/rule:"),
+        ("performance", "Performance", ":material/speed:"),
+        ("compare", "Compare", ":material/compare_arrows:"),
+        ("promotion", "Promotion", ":material/rocket_launch:"),
+    ),
+    "Run": (("launch", "Launch", ":material/play_circle:"), ("runs", "Runs", ":material/account_tree:")),
+    "Know": (("datasets", "Datasets", ":material/dataset:"), ("health", "Health", ":material/monitor_heart:")),
+}
+_BRAND = """<div class="gw-brand"><svg width="24" height="24" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2.2"
+stroke-linecap="round"><path d="M4 21V9a8 8 0 0 1 16 0v12"/><path d="M9 21V11a3 3 0 0 1 6 0v10"/><path d="M2 21h20"/></svg>Gatewright</div>"""
+
+
+def main() -> None:
+    st.set_page_config(page_title="Gatewright", page_icon="⛩", layout="wide")
+    components.styles()
+    pages = _pages()
+    chosen = st.navigation({section: [pages[name] for name, _, _ in items] for section, items in PAGES.items()}, expanded=True)
+    _sidebar()
+    reads.begin()
+    notice = st.empty()
+    with components.boundary("page"):
+        chosen.run()
+    with notice:
+        components.stale()
+
+
+def _pages() -> dict[str, st.Page]:
+    pages = {
+        name: st.Page(f"app_pages/{name}.py", title=title, icon=icon, url_path=name, default=name == "overview")
+        for items in PAGES.values()
+        for name, title, icon in items
+    }
+    st.session_state["app_pages"] = pages
+    return pages
+
+
+def _sidebar() -> None:
+    with st.sidebar:
+        st.html(_BRAND)
+        st.text_input(
+            "Acting as", value=session.actor(), key="app_actor", help="Your name. The ledger keeps it with every decision you make here.", max_chars=80
+        )
+        if st.button("Refresh", key="app_refresh", icon=":material/refresh:", help="Drop what is cached and ask the API again."):
+            reads.forget()
+            st.rerun()
+        st.caption(f"API {session.ADDRESS}")
+
+
+main()

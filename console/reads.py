@@ -1,0 +1,139 @@
+"""What pages read from the API, cached for seconds and shared by all visitors. When the API falls silent, the last answer stands, marked stale."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, cast
+
+import streamlit as st
+
+from console import session
+from controlplane import wire
+from controlplane.core import errors
+
+_STALE = "app_stale_since"
+
+
+def begin() -> None:
+    """A page starts drawing: nothing on it is stale yet."""
+    st.session_state.pop(_STALE, None)
+
+
+def stale_since() -> datetime | None:
+    """When the oldest answer on this page was read, if the API has not answered since."""
+    return cast(datetime | None, st.session_state.get(_STALE))
+
+
+def forget() -> None:
+    """Drop all cached answers: after a change, or when somebody asks for fresh ones."""
+    st.cache_data.clear()
+
+
+def health() -> wire.Health:
+    return cast(wire.Health, _read("health"))
+
+
+def overview() -> wire.Overview:
+    return cast(wire.Overview, _read("overview"))
+
+
+def workflows() -> list[wire.Workflow]:
+    return cast(list[wire.Workflow], _read_seldom("workflows"))
+
+
+def runs(workflow: str, is_active: bool, limit: int) -> list[wire.Run]:
+    return cast(list[wire.Run], _read("runs", workflow=workflow, is_active=is_active, limit=limit))
+
+
+def run(run_id: str) -> wire.Run:
+    return cast(wire.Run, _read("run", run_id))
+
+
+def progress(run_id: str) -> wire.RunProgress:
+    return cast(wire.RunProgress, _read("progress", run_id))
+
+
+def logs(run_id: str) -> list[wire.LogLine]:
+    return cast(list[wire.LogLine], _read("logs", run_id))
+
+
+def models() -> list[wire.Model]:
+    return cast(list[wire.Model], _read("models"))
+
+
+def versions(model: str) -> list[wire.Version]:
+    return cast(list[wire.Version], _read("versions", model))
+
+
+def version(model: str, number: int) -> wire.VersionDetail:
+    return cast(wire.VersionDetail, _read("version", model, number))
+
+
+def card(model: str, number: int) -> str:
+    return cast(str, _read_seldom("card", model, number))
+
+
+def plan(model: str, source_alias: str) -> wire.Plan:
+    return cast(wire.Plan, _read("plan", model, source_alias))
+
+
+def promotions(model: str, limit: int) -> list[wire.Promotion]:
+    return cast(list[wire.Promotion], _read("promotions", model, limit=limit))
+
+
+def evaluation(model: str, number: int) -> wire.Evaluation:
+    return cast(wire.Evaluation, _read("evaluation", model, number))
+
+
+def performance(model: str, number: int) -> wire.Performance:
+    return cast(wire.Performance, _read("performance", model, number))
+
+
+def votes(model: str) -> list[wire.VoteRecord]:
+    return cast(list[wire.VoteRecord], _read("votes", model))
+
+
+def datasets() -> list[wire.Dataset]:
+    return cast(list[wire.Dataset], _read("datasets"))
+
+
+def preview(dataset: str, split: str, limit: int) -> wire.Preview:
+    return cast(wire.Preview, _read_seldom("preview", dataset, split=split, limit=limit))
+
+
+def replicas() -> list[wire.Replica]:
+    return cast(list[wire.Replica], _read("replicas"))
+
+
+def series(query: str, start: datetime, end: datetime, step_seconds: float) -> list[wire.Series]:
+    return cast(list[wire.Series], _read_seldom("metrics_range", query, start, end, step_seconds))
+
+
+def _read(verb: str, *args: Any, **options: Any) -> Any:
+    return _kept((verb, args, tuple(sorted(options.items()))), is_seldom=False)
+
+
+def _read_seldom(verb: str, *args: Any, **options: Any) -> Any:
+    return _kept((verb, args, tuple(sorted(options.items()))), is_seldom=True)
+
+
+def _kept(question: tuple[Any, ...], *, is_seldom: bool) -> Any:
+    """The cached answer; this visitor's last one when the API cannot be reached now."""
+    answers: dict[tuple[Any, ...], tuple[datetime, Any]] = st.session_state.setdefault("app_answers", {})
+    try:
+        answers[question] = (_ask_seldom if is_seldom else _ask)(*question)
+    except errors.Unreachable:
+        if question not in answers:
+            raise
+        st.session_state[_STALE] = min(answers[question][0], stale_since() or answers[question][0])
+    return answers[question][1]
+
+
+@st.cache_data(ttl=3, max_entries=512, show_spinner=False)
+def _ask(verb: str, args: tuple[Any, ...], options: tuple[tuple[str, Any], ...]) -> tuple[datetime, Any]:
+    return session.now(), getattr(session.reader(), verb)(*args, **dict(options))
+
+
+@st.cache_data(ttl=60, max_entries=256, show_spinner=False)
+def _ask_seldom(verb: str, args: tuple[Any, ...], options: tuple[tuple[str, Any], ...]) -> tuple[datetime, Any]:
+    return session.now(), getattr(session.reader(), verb)(*args, **dict(options))

@@ -1,0 +1,53 @@
+"""The control plane's heartbeats: the dispatch tick and the reconcile tick, each under a lease so that one API replica beats."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from controlplane import plane
+from controlplane.core import errors
+
+logger = logging.getLogger(__name__)
+
+LEASE_SECONDS = 30.0
+
+
+@contextmanager
+def running(plane: plane.Plane) -> Iterator[None]:
+    """Both loops in threads of their own, until the block ends."""
+    stop = threading.Event()
+    timeouts = plane.settings.timeouts
+    loops = (
+        ("dispatch", plane.dispatcher.tick, timeouts.tick_seconds),
+        ("reconcile", lambda: _reconcile(plane), timeouts.reconcile_seconds),
+    )
+    threads = [threading.Thread(target=_loop, args=(plane, stop, *loop), name=loop[0], daemon=True) for loop in loops]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=5)
+
+
+def _loop(plane: plane.Plane, stop: threading.Event, name: str, tick: Callable[[], None], seconds: float) -> None:
+    while not stop.wait(seconds):
+        try:
+            with plane.outside.store.lease(name, plane.holder, LEASE_SECONDS) as is_ours:
+                if is_ours:
+                    tick()
+        except errors.GatewrightError as error:
+            logger.warning("%s waits: %s", name, error)
+        except Exception:  # noqa: BLE001 - a fault of one tick must not end the heartbeat; it is logged whole and met again
+            logger.exception("%s tick failed", name)
+
+
+def _reconcile(plane: plane.Plane) -> None:
+    plane.promoter.recover(plane.started_at)
+    for done in plane.server.reconcile(plane.busy_models()):
+        logger.warning("healed %s", done)

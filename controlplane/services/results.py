@@ -1,0 +1,152 @@
+"""What the gates found for a version, read back from MLflow, and the checklist a reviewer decides by. Reads only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from controlplane import ports, wire
+from controlplane.core import errors, evidence, lifecycle
+
+RUN_TAG = {evidence.Gate.EVALUATION: "evaluation-run", evidence.Gate.PERFORMANCE: "performance-run"}
+OUTCOME_TAG = {evidence.Gate.EVALUATION: "evaluation-outcome", evidence.Gate.PERFORMANCE: "performance-outcome"}
+WORKFLOW = {evidence.Gate.EVALUATION: "evaluation", evidence.Gate.PERFORMANCE: "performance"}
+
+
+@dataclass(frozen=True)
+class Results:
+    registry: ports.Registry
+    tracking: ports.Tracking
+
+    def evaluation(self, model: str, number: int) -> wire.Evaluation:
+        """Gate 1 of a version. Raises NotFound when it was never run."""
+        run = self._run(model, number, evidence.Gate.EVALUATION)
+        rows = _json_lines(self.tracking.artifact(run.id, "grades.jsonl"))
+        return wire.Evaluation(
+            model=model,
+            version=number,
+            mlflow_run=run.id,
+            at=run.started_at,
+            judge=run.tags.get("judge", ""),
+            verdict=self._verdict(run),
+            metrics=run.metrics,
+            parameters=run.parameters,
+            rows=tuple(_graded(row) for row in rows),
+        )
+
+    def performance(self, model: str, number: int) -> wire.Performance:
+        """Gate 2 of a version with its samples, beside the baseline's. Raises NotFound when it was never run."""
+        run = self._run(model, number, evidence.Gate.PERFORMANCE)
+        results = json.loads(self.tracking.artifact(run.id, "results.json"))
+        baseline = run.tags.get("baseline-run", "")
+        return wire.Performance(
+            model=model,
+            version=number,
+            mlflow_run=run.id,
+            at=_time(results, "started_at", run.started_at),
+            ended_at=_time(results, "ended_at", run.started_at + timedelta(minutes=1)),
+            verdict=self._verdict(run),
+            metrics=run.metrics,
+            parameters=run.parameters,
+            samples=self._samples(run.id),
+            baseline_version=int(run.tags["baseline-version"]) if run.tags.get("baseline-version", "").isdecimal() else None,
+            baseline_samples=self._samples(baseline) if baseline else (),
+        )
+
+    def checklist(self, version: ports.Version) -> tuple[wire.Evidence, ...]:
+        """Gate 0, the smoke test, Gate 1 and Gate 2 as one item each, from the version's tags and aliases."""
+        return (
+            _quality(version),
+            _smoke_test(version),
+            self._gate(version, evidence.Gate.EVALUATION, "Gate 1: answers"),
+            self._gate(version, evidence.Gate.PERFORMANCE, "Gate 2: speed"),
+        )
+
+    def _gate(self, version: ports.Version, gate: evidence.Gate, title: str) -> wire.Evidence:
+        run_id = version.tags.get(RUN_TAG[gate], "")
+        outcome = version.tags.get(OUTCOME_TAG[gate], "")
+        if not run_id or outcome not in tuple(evidence.Outcome):
+            return wire.Evidence(gate=gate, title=title, outcome="missing", reason=f"Not run yet: launch the {WORKFLOW[gate]} workflow.")
+        reason = self._verdict(self.tracking.run(run_id)).reason
+        return wire.Evidence(gate=gate, title=title, outcome=evidence.Outcome(outcome).value, reason=reason, mlflow_run=run_id)
+
+    def _run(self, model: str, number: int, gate: evidence.Gate) -> ports.TrackedRun:
+        run_id = self.registry.resolve(model, f"version:{number}").tags.get(RUN_TAG[gate], "")
+        if not run_id:
+            raise errors.NotFound(f"{model} v{number} has no {gate} result.", hint=f"Launch the {WORKFLOW[gate]} workflow for it.")
+        return self.tracking.run(run_id)
+
+    def _verdict(self, run: ports.TrackedRun) -> wire.Verdict:
+        return shown_verdict(evidence.from_dict(json.loads(self.tracking.artifact(run.id, "verdict.json"))))
+
+    def _samples(self, run_id: str) -> tuple[wire.Sample, ...]:
+        return tuple(_sample(row) for row in _json_lines(self.tracking.artifact(run_id, "samples.jsonl")))
+
+
+def shown_verdict(verdict: evidence.Verdict) -> wire.Verdict:
+    return wire.Verdict(
+        gate=verdict.gate,
+        rules=verdict.rules,
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        checks=tuple(_check(check) for check in verdict.checks),
+        notes=verdict.notes,
+    )
+
+
+def _check(check: evidence.Check) -> wire.Check:
+    interval = check.interval
+    return wire.Check(
+        name=check.name,
+        value=check.value,
+        comparison=check.comparison,
+        limit=check.limit,
+        unit=check.unit,
+        outcome=check.outcome,
+        against=check.against,
+        margin=check.margin,
+        interval=wire.Interval(low=interval.low, high=interval.high, level=interval.level) if interval else None,
+    )
+
+
+def _quality(version: ports.Version) -> wire.Evidence:
+    loss, perplexity = (_number(version.tags.get(name)) for name in ("eval_loss", "perplexity"))
+    title = "Gate 0: training quality"
+    if loss is None or perplexity is None:
+        return wire.Evidence(gate="quality", title=title, outcome="missing", reason="No training metrics on this version.")
+    reason = f"eval loss {loss:.3f} nats/token, perplexity {perplexity:.3f}; registered after the quality gate passed."
+    return wire.Evidence(gate="quality", title=title, outcome="pass", reason=reason, mlflow_run=version.run_id)
+
+
+def _smoke_test(version: ports.Version) -> wire.Evidence:
+    passed = {lifecycle.Alias.STAGED, *lifecycle.PROTECTED} & set(version.aliases) or "staged-at" in version.tags
+    if passed:
+        return wire.Evidence(gate="deployment", title="Smoke test", outcome="pass", reason="It answered in the candidate slot.")
+    return wire.Evidence(gate="deployment", title="Smoke test", outcome="missing", reason="Not staged yet: launch the deployment workflow.")
+
+
+def _graded(row: Mapping[str, object]) -> wire.GradedAnswer:
+    known = {name: row.get(name) for name in wire.GradedAnswer.model_fields if row.get(name) is not None}
+    return wire.GradedAnswer.model_validate({"reason": "", "grade": "", "is_refusal": False, **known})
+
+
+def _sample(row: Mapping[str, object]) -> wire.Sample:
+    return wire.Sample.model_validate({name: row.get(name) for name in wire.Sample.model_fields if name in row})
+
+
+def _json_lines(content: bytes) -> Sequence[Mapping[str, object]]:
+    return [json.loads(line) for line in content.splitlines() if line.strip()]
+
+
+def _time(results: Mapping[str, object], name: str, otherwise: datetime) -> datetime:
+    value = results.get(name)
+    return datetime.fromisoformat(value) if isinstance(value, str) else otherwise
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
