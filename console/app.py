@@ -50,7 +50,11 @@ def _sidebar() -> None:
     with st.sidebar:
         st.html(_BRAND)
         st.text_input(
-            "Acting as", value=session.actor(), key="app_actor", help="Your name. The ledger keeps it with every decision you make here.", max_chars=80
+            "Acting as",
+            value=session.DEFAULT_ACTOR,
+            key="app_actor",
+            help="Your name. The ledger keeps it with every decision you make here.",
+            max_chars=80,
         )
         if st.button("Refresh", key="app_refresh", icon=":material/refresh:", help="Drop what is cached and ask the API again."):
             reads.forget()

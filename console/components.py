@@ -112,7 +112,9 @@ def choose_model(page: str) -> str:
     return choose("Model", names, f"{page}_model", "model")
 
 
-def choose_version(page: str, versions: Sequence[wire.Version], label: str = "Version", name: str = "version", default: int | None = None) -> int:
+def choose_version(
+    page: str, versions: Sequence[wire.Version], label: str = "Version", name: str = "version", default: int | None = None
+) -> int:
     """One of the versions, the newest first."""
     numbers = [str(version.number) for version in sorted(versions, key=lambda version: -version.number)]
     aliases = {str(version.number): ", ".join(version.aliases) for version in versions}
@@ -126,7 +128,3 @@ def link(page: str, label: str, icon: str = ":material/arrow_forward:", **query:
     pages = st.session_state.get("app_pages", {})
     if page in pages:
         st.page_link(pages[page], label=label, icon=icon, query_params={name: str(value) for name, value in query.items()})
-
-
-def bullet(words: str) -> None:
-    st.markdown(f"- {words}")

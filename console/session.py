@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 ADDRESS = os.environ.get("GATEWRIGHT_API_URL", "http://127.0.0.1:8700")
 _TOKEN = os.environ.get("GATEWRIGHT_API_TOKEN", "")
-_ACTOR = os.environ.get("USER") or "console"
+DEFAULT_ACTOR = os.environ.get("USER") or "console"
 
 
 @functools.lru_cache(maxsize=64)
@@ -40,8 +40,8 @@ def reader() -> api.Client:
 
 def actor() -> str:
     """The name that the ledger will carry for this visitor's decisions."""
-    name: str = st.session_state.get("app_actor", _ACTOR)
-    return name.strip() or _ACTOR
+    name: str = st.session_state.get("app_actor", DEFAULT_ACTOR)
+    return name.strip() or DEFAULT_ACTOR
 
 
 def now() -> datetime:

@@ -366,7 +366,8 @@ class Metrics(Protocol):
 class Judge(Protocol):
     """Grades one answer against its reference."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def grade(self, row: datasets.Row, answer: str) -> Grade: ...
 

@@ -119,8 +119,18 @@ class Stack:
     def prepare(self) -> None:
         """Base model and demo data set, made once. Raises NoSpace, OutsideError."""
         _make_directories(self.settings)
-        self._program("prepare-base-model", "jobs.data.prepare_base_model", f"--output-dir={self.settings.base_model_dir}")
-        self._program("build-dataset", "jobs.data.build_ops_qa", f"--output-dir={self.settings.home / 'store' / 'datasets'}")
+        self._program(
+            "prepare-base-model",
+            "jobs.data.prepare_base_model",
+            f"--model-dir={self.settings.base_model_dir}",
+            f"--output-dir={self.state_dir / 'base-model'}",
+        )
+        self._program(
+            "build-dataset",
+            "jobs.data.build_ops_qa",
+            f"--data-dir={self.settings.home / 'store' / 'datasets'}",
+            f"--output-dir={self.state_dir / 'dataset'}",
+        )
 
     def start(self, names: Sequence[str] = ()) -> None:
         """Starts the named services (all when none is named) at once; `wait` waits for them.

@@ -46,8 +46,7 @@ def health() -> dict[str, str]:
 
 def ready(plane: access.Plane) -> dict[str, str]:
     """The database and MLflow answer; a problem document names the one that does not."""
-    plane.outside.store.list(limit=1)
-    plane.outside.registry.models()
+    plane.require_ready()
     return {"status": "ready"}
 
 

@@ -43,7 +43,7 @@ def _loop(plane: plane.Plane, stop: threading.Event, name: str, tick: Callable[[
                     tick()
         except errors.GatewrightError as error:
             logger.warning("%s waits: %s", name, error)
-        except Exception:  # noqa: BLE001 - a fault of one tick must not end the heartbeat; it is logged whole and met again
+        except Exception:  # a fault of one tick must not end the heartbeat; it is logged whole and met again
             logger.exception("%s tick failed", name)
 
 

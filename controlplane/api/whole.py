@@ -8,7 +8,6 @@ import fastapi
 
 from controlplane import wire
 from controlplane.api import access
-from controlplane.core import errors
 from controlplane.services import overview
 
 router = fastapi.APIRouter(tags=["overview"])
@@ -33,9 +32,4 @@ def replicas(plane: access.Plane) -> list[wire.Replica]:
 def metrics_range(
     plane: access.Plane, query: str, start: datetime, end: datetime, step_seconds: float = fastapi.Query(15.0, ge=1.0)
 ) -> list[wire.Series]:
-    if plane.outside.metrics is None:
-        raise errors.NotFound("No Prometheus is configured.", hint="Set GATEWRIGHT_PROMETHEUS_URL.")
-    if end <= start:
-        raise errors.InvalidInput("The end is not after the start.", hint="Ask for a window of positive length.")
-    found = plane.outside.metrics.range(query, start, end, step_seconds)
-    return [wire.Series(labels=series.labels, points=series.points) for series in found]
+    return plane.charts.range(query, start, end, step_seconds)

@@ -16,10 +16,10 @@ from controlplane.core import errors, lifecycle
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name, as `gatewright models` shows it.")]
 Reason = Annotated[str, typer.Option(help="Why; it goes into the ledger.")]
 
-# The ledger's actions after which another version answers in the live slot.
-LIVE_ACTIONS = ("promoted", "rolled-back")
+# The ledger's actions after which another version answers in the live slot; the last is the promote workflow's.
+LIVE_ACTIONS = ("promoted", "rolled-back", "promote-succeeded")
 HISTORY_LIMIT = 1000
-SHOWN_METRICS = ("final_eval_loss", "eval_loss", "perplexity", "a_rate", "c_rate", "refusal_rate")
+SHOWN_METRICS = ("eval_loss", "perplexity", "a_rate", "c_rate", "refusal_rate", "p95_latency", "throughput")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -90,7 +90,7 @@ def rollback(ctx: typer.Context, model: ModelName, reason: Reason = "", json: ou
 
 def live_at(events: Sequence[wire.Event], moment: datetime) -> wire.Event | None:
     """The event that made live what was live at this moment; None when nothing was."""
-    before = [event for event in events if event.action in LIVE_ACTIONS and event.at <= moment]
+    before = [event for event in events if event.action in LIVE_ACTIONS and event.version is not None and event.at <= moment]
     return max(before, key=lambda event: (event.at, event.id), default=None)
 
 
@@ -131,7 +131,14 @@ def show_events(events: Sequence[wire.Event], empty: str, title: str = "") -> No
 
 
 def _answer_live_at(api: client.Client, model: str, moment: datetime, json: bool) -> None:
-    event = live_at(api.history(model, limit=HISTORY_LIMIT), moment)
+    events = api.history(model, limit=HISTORY_LIMIT)
+    event = live_at(events, moment)
+    if event is None and len(events) == HISTORY_LIMIT:
+        oldest = min(seen.at for seen in events)
+        raise errors.NotFound(
+            f"The newest {HISTORY_LIMIT} events of {model} reach back to {output.exact(oldest)} and do not tell what was live before.",
+            hint="Ask for a later time.",
+        )
     if json:
         output.as_json(event)
         return

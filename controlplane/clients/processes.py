@@ -214,7 +214,7 @@ def run(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path 
     No time-out: what runs here (preparing a model, building data) has an end of its own and a person watching it.
     """
     process = start(command, log=log, env=env, cwd=cwd)
-    child = _children[process.pid]
+    child = _children[process]
     try:
         return child.wait()
     finally:

@@ -19,7 +19,7 @@ EVAL_SHARE = 0.24
 VALIDATION_SHARE = 0.10
 
 # Rows drawn from one context. Several questions about one context teach the model to look the asked name up instead of guessing.
-_TRAIN_PATTERNS = ("name name other absent", "name name absent", "name name other", "name other absent")
+_TRAIN_PATTERNS = ("name name other absent", "name name other other", "name name other absent")
 _HELD_OUT_PATTERNS = ("name", "other", "name", "name", "absent", "name", "name", "other", "name", "name")
 
 

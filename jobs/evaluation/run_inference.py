@@ -22,9 +22,7 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     return infer(vllm_inference.VllmReplica(arguments.vllm_url), rows, arguments, log)
 
 
-def infer(
-    replica: ports.Inference, rows: Sequence[datasets.Row], arguments: argparse.Namespace, log: job.Log
-) -> Mapping[str, object]:
+def infer(replica: ports.Inference, rows: Sequence[datasets.Row], arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     slot = slot_name(arguments.adapter_name, arguments.model_name, arguments.role)
     answers_file = arguments.output_dir / "answers.jsonl"
     served = {one.name: one for one in replica.served()}
@@ -102,36 +100,23 @@ async def _ask(replica: ports.Inference, slot: str, row: datasets.Row, role: str
             answer = delta.answer or answer
     except (errors.Unreachable, errors.OutsideError, errors.NotFound) as fault:
         error = str(fault)
-    if answer is None:
-        return _row(row, role, "", None, None, 0, "", error or "The stream ended without an answer.")
-    return _row(
-        row, role, answer.text, answer.total_seconds, answer.first_token_seconds, answer.answer_tokens, answer.finish_reason, error
-    )
+    return _answered(row, role, answer, error or ("" if answer else "The stream ended without an answer."))
 
 
-def _row(
-    row: datasets.Row,
-    role: str,
-    text: str,
-    latency_seconds: float | None,
-    first_token_seconds: float | None,
-    tokens: int,
-    finish_reason: str,
-    error: str,
-) -> answers.Answered:
+def _answered(row: datasets.Row, role: str, answer: ports.Answer | None, error: str) -> answers.Answered:
     return answers.Answered(
-        row.id,
-        role,
-        row.question,
-        row.context,
-        row.answer,
-        row.answerable,
-        text,
-        latency_seconds,
-        first_token_seconds,
-        tokens,
-        finish_reason,
-        error,
+        id=row.id,
+        role=role,
+        question=row.question,
+        context=row.context,
+        reference=row.answer,
+        answerable=row.answerable,
+        answer=answer.text if answer else "",
+        latency_seconds=answer.total_seconds if answer else None,
+        first_token_seconds=answer.first_token_seconds if answer else None,
+        tokens=answer.answer_tokens if answer else 0,
+        finish_reason=answer.finish_reason if answer else "",
+        error=error,
     )
 
 

@@ -89,6 +89,7 @@ class Api:
 
     fault: errors.GatewrightError | None = None
     run_states: list[str] = field(default_factory=lambda: ["succeeded"])
+    events: list[wire.Event] = field(default_factory=lambda: list(EVENTS))
     reason: str = ""
     log_faults: list[int] = field(default_factory=list)
     promotion_states: list[str] = field(default_factory=lambda: ["done"])
@@ -148,7 +149,7 @@ class Api:
 
     def history(self, name: str, limit: int = 100) -> list[wire.Event]:
         self._answer("history", name, limit)
-        return EVENTS
+        return self.events
 
     def promote(self, name: str, source_alias: str, reason: str) -> wire.Promotion:
         self._answer("promote", name, source_alias, reason)
@@ -481,6 +482,20 @@ def test_history_at_answers_in_words_and_as_json(gatewright: Terminal) -> None:
     assert "no version of ops-qa was live" in gatewright("history", "ops-qa", "--at", "2020-01-01").stdout
 
 
+def test_a_run_of_the_promote_workflow_counts_when_it_names_its_version() -> None:
+    by_workflow = [event(5, "promote-succeeded", 7, 12), *EVENTS]
+    assert models.live_at(by_workflow, NOW.replace(hour=12)) == by_workflow[0]
+    unnamed = by_workflow[0].model_copy(update={"version": None})
+    assert models.live_at([unnamed, *EVENTS], NOW.replace(hour=12)) == EVENTS[0]
+
+
+def test_history_at_does_not_guess_beyond_what_the_api_hands_out(gatewright: Terminal) -> None:
+    gatewright.api.events = [EVENTS[0]] * models.HISTORY_LIMIT
+    result = gatewright("history", "ops-qa", "--at", "2020-01-01")
+    assert result.exit_code == 1
+    assert "do not tell what was live before" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -524,6 +539,32 @@ def test_the_picture_shows_steps_states_and_time_left() -> None:
 
 def test_measures_are_silent_before_the_end() -> None:
     assert compare.measures(compare.Side("text")) == ""
+
+
+# -- the real client -----
+
+
+@pytest.fixture
+def closed_address() -> str:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{holder.getsockname()[1]}"
+
+
+def test_a_dead_api_is_named_with_its_address(closed_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GATEWRIGHT_HOME", str(tmp_path))
+    for command in (["status"], ["logs", "r-1", "--follow"], ["promote", "ops-qa"], ["doctor"]):
+        result = typer.testing.CliRunner().invoke(cli.app, ["--api-url", closed_address, *command], catch_exceptions=False)
+        assert result.exit_code == 1, command
+        assert closed_address in result.output, command
+
+
+def test_a_login_name_is_always_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("no such user")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert session.login_name().startswith("uid-")
 
 
 # -- this machine -------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The rule that moves a run: named tables for each decision, and a machine that applies it under crashes, cancels and any way a job may end."""
+"""The rule that moves a run: a table for each decision, and a machine that applies it under crashes, cancels and whatever ends a job."""
 
 from __future__ import annotations
 
@@ -35,11 +35,17 @@ STARTS = {
     "the first step of a new run": (made(), ["download-data"]),
     "the step whose needs succeeded": (made(download_data="succeeded"), ["train"]),
     "both sides of a fork": (
-        made("evaluation", download_eval_data="succeeded"),
+        made("evaluation", download_eval_data="succeeded", inference_base="succeeded"),
         ["inference-candidate", "inference-live"],
     ),
     "nothing before all needs succeeded": (
-        made("evaluation", download_eval_data="succeeded", inference_candidate="succeeded", inference_live="running"),
+        made(
+            "evaluation",
+            download_eval_data="succeeded",
+            inference_base="succeeded",
+            inference_candidate="succeeded",
+            inference_live="running",
+        ),
         [],
     ),
 }

@@ -1,0 +1,239 @@
+"""Plotly figures: values in, a figure out. Candidate and live keep their colour and dash on every chart; each axis says its unit. Draws nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import plotly.graph_objects as go
+
+from console import tables, theme
+from controlplane import wire
+
+_HEIGHT = 300
+
+
+def checks(verdict: wire.Verdict, colours: theme.Palette) -> go.Figure:
+    """Each check's value relative to its limit (100 % is the limit), so that checks of different units share one axis."""
+    shown = [check for check in verdict.checks if check.value is not None and check.limit]
+    tones = {"pass": colours.good, "fail": colours.bad}
+    figure = _figure(colours, height=90 + 44 * max(1, len(shown)))
+    figure.add_bar(
+        y=[f"{check.name} {check.comparison} {tables.number(check.limit, check.unit)}" for check in shown],
+        x=[100 * _ratio(check.value, check.limit) for check in shown],
+        text=[tables.number(check.value, check.unit) for check in shown],
+        textposition="auto",
+        orientation="h",
+        marker_color=[tones.get(check.outcome, colours.unsure) for check in shown],
+        customdata=[check.outcome for check in shown],
+        hovertemplate="%{y}<br>measured %{text}: %{customdata}<extra></extra>",
+        error_x=_error_bars(shown),
+        width=0.62,
+    )
+    figure.add_vline(x=100, line={"color": colours.text, "width": 2, "dash": "dash"}, annotation_text="limit", annotation_position="top")
+    figure.update_xaxes(title_text="value as a share of its limit (%)", rangemode="tozero")
+    figure.update_yaxes(autorange="reversed", gridcolor="rgba(0,0,0,0)", automargin=True)
+    return _or_empty(figure, shown, colours)
+
+
+def grades(counts: Mapping[str, Mapping[str, int]], colours: theme.Palette) -> go.Figure:
+    """Stacked bars of grades, one bar a side, in percent of its rows."""
+    figure = _figure(colours, height=200)
+    roles = [role for role in ("live", "candidate") if role in counts]
+    styles = {"A": (colours.good, ""), "B": (colours.unsure, "/"), "C": (colours.bad, "x"), "unscored": (colours.broken, ".")}
+    for grade, (colour, pattern) in styles.items():
+        shares = [100 * counts[role].get(grade, 0) / max(1, sum(counts[role].values())) for role in roles]
+        if any(shares):
+            figure.add_bar(
+                name={"A": "A correct", "B": "B partly", "C": "C wrong"}.get(grade, grade),
+                y=roles,
+                x=shares,
+                orientation="h",
+                marker={"color": colour, "pattern": {"shape": pattern, "fgcolor": colours.background, "solidity": 0.16}},
+                text=[f"{share:.0f} %" if share >= 4 else "" for share in shares],
+                textposition="inside",
+                insidetextanchor="middle",
+                textfont_color=colours.background,
+                hovertemplate="%{y}: %{x:.1f} % %{fullData.name}<extra></extra>",
+                width=0.6,
+            )
+    figure.update_layout(barmode="stack", legend={"traceorder": "normal"})
+    figure.update_xaxes(title_text="share of rows (%)", range=[0, 100])
+    figure.update_yaxes(gridcolor="rgba(0,0,0,0)")
+    return _or_empty(figure, roles, colours)
+
+
+def distribution(
+    sides: Mapping[str, Sequence[float]], what: str, floor: float | None, colours: theme.Palette, baseline_limit: float | None = None
+) -> go.Figure:
+    """How many requests took how long, candidate over baseline, each with its P95, and the limits as lines."""
+    figure = _figure(colours)
+    known = {side: sorted(values) for side, values in sides.items() if values}
+    width = _bin_width([value for values in known.values() for value in values])
+    for side, values in known.items():
+        colour = _side_colour(side, colours)
+        figure.add_histogram(
+            x=values,
+            name=side,
+            marker={
+                "color": colour,
+                "line": {"color": colour, "width": 1},
+                "pattern": {"shape": "" if side == "candidate" else "/", "solidity": 0.25},
+            },
+            opacity=0.62,
+            xbins={"size": width, "start": 0},
+            hovertemplate=f"{side}: %{{y}} requests in %{{x}} s<extra></extra>",
+        )
+        _line(
+            figure,
+            _quantile(values, 0.95),
+            f"P95 {side}",
+            colour,
+            "solid" if side == "candidate" else "dot",
+            1.0 if side == "candidate" else 0.88,
+        )
+    reach = max((values[-1] for values in known.values()), default=0.0)
+    for limit, name, height in ((floor, "floor", 0.76), (baseline_limit, "limit from baseline", 0.64)):
+        if limit is not None and limit <= 2.5 * reach:
+            _line(figure, limit, name, colours.bad, "dash", height)
+        elif limit is not None and known:
+            figure.add_annotation(
+                text=f"{name} {tables.seconds(limit)} →", xref="paper", yref="paper", x=1, y=height, showarrow=False, xanchor="right"
+            )
+    figure.update_layout(barmode="overlay", bargap=0.04)
+    figure.update_xaxes(title_text=f"{what} (s)", rangemode="tozero")
+    figure.update_yaxes(title_text="requests")
+    return _or_empty(figure, known, colours)
+
+
+def timeline(sides: Mapping[str, Sequence[wire.Sample]], colours: theme.Palette) -> go.Figure:
+    """Every request of the test at its start, as high as it took; failures are crosses."""
+    figure = _figure(colours)
+    shown = {side: samples for side, samples in sides.items() if samples}
+    for side, samples in shown.items():
+        for is_failed in (False, True):
+            points = [sample for sample in samples if bool(sample.error) is is_failed]
+            if points:
+                figure.add_scatter(
+                    x=[point.at_seconds for point in points],
+                    y=[point.total_seconds for point in points],
+                    mode="markers",
+                    name=f"{side} failed" if is_failed else side,
+                    marker={
+                        "color": colours.bad if is_failed else _side_colour(side, colours),
+                        "symbol": "x" if is_failed else ("circle" if side == "candidate" else "diamond-open"),
+                        "size": 8,
+                    },
+                    customdata=[point.error or f"{point.answer_tokens} tokens" for point in points],
+                    hovertemplate="at %{x:.1f} s: %{y:.2f} s, %{customdata}<extra>%{fullData.name}</extra>",
+                )
+    figure.update_xaxes(title_text="time since the test began (s)", rangemode="tozero")
+    figure.update_yaxes(title_text="end-to-end latency (s)", rangemode="tozero")
+    return _or_empty(figure, shown, colours)
+
+
+def curve(points: Mapping[str, Sequence[tuple[int, float]]], title: str, colours: theme.Palette) -> go.Figure:
+    """Metrics of a training run over its optimizer steps."""
+    figure = _figure(colours, height=240)
+    inks = (colours.accent, colours.candidate, colours.live, colours.unsure)
+    for (name, values), ink in zip(points.items(), inks, strict=False):
+        figure.add_scatter(
+            x=[step for step, _ in values],
+            y=[value for _, value in values],
+            name=name,
+            mode="lines+markers" if len(values) < 25 else "lines",
+            line={"color": ink, "width": 2},
+            hovertemplate=f"{name} at step %{{x}}: %{{y:.4g}}<extra></extra>",
+        )
+    figure.update_xaxes(title_text="optimizer step")
+    figure.update_yaxes(title_text=title)
+    return _or_empty(figure, [values for values in points.values() if values], colours)
+
+
+def series(items: Sequence[wire.Series], unit: str, colours: theme.Palette) -> go.Figure:
+    """Prometheus series over time."""
+    figure = _figure(colours, height=220)
+    inks = (colours.accent, colours.live, colours.candidate, colours.unsure, colours.broken)
+    shown = [item for item in items if item.points]
+    for position, item in enumerate(shown):
+        labels = ", ".join(f"{name}={value}" for name, value in item.labels.items() if name != "__name__")
+        figure.add_scatter(
+            x=[datetime.fromtimestamp(at, UTC) for at, _ in item.points],
+            y=[value for _, value in item.points],
+            name=labels[:40] or "all",
+            mode="lines",
+            line={"color": inks[position % len(inks)], "width": 2, "dash": ("solid", "dash", "dot")[position // len(inks) % 3]},
+        )
+    figure.update_xaxes(title_text="time (UTC)")
+    figure.update_yaxes(title_text=unit, rangemode="tozero")
+    return _or_empty(figure, shown, colours, "Prometheus has no points for this time.")
+
+
+def _figure(colours: theme.Palette, height: int = _HEIGHT) -> go.Figure:
+    figure = go.Figure()
+    figure.update_layout(
+        height=height,
+        margin={"l": 10, "r": 16, "t": 34, "b": 10},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": colours.text, "size": 13, "family": "Source Sans, sans-serif"},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "font": {"color": colours.text}},
+        hoverlabel={"bgcolor": colours.surface, "font": {"color": colours.text}},
+    )
+    axis = {
+        "gridcolor": colours.border,
+        "zerolinecolor": colours.border,
+        "automargin": True,
+        "title_font": {"color": colours.muted, "size": 12},
+    }
+    figure.update_xaxes(**axis, tickfont={"color": colours.muted})
+    figure.update_yaxes(**axis, tickfont={"color": colours.text})
+    return figure
+
+
+def _or_empty(figure: go.Figure, content: object, colours: theme.Palette, words: str = "Nothing was measured.") -> go.Figure:
+    if content:
+        return figure
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    figure.add_annotation(text=words, xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False, font={"color": colours.muted, "size": 14})
+    return figure
+
+
+def _side_colour(side: str, colours: theme.Palette) -> str:
+    return colours.candidate if side == "candidate" else colours.live
+
+
+def _ratio(value: float | None, limit: float) -> float:
+    return (value or 0.0) / limit
+
+
+def _error_bars(shown: Sequence[wire.Check]) -> dict[str, object] | None:
+    if not any(check.interval for check in shown):
+        return None
+    highs = [100 * _ratio(check.interval.high - (check.value or 0), check.limit) if check.interval else 0 for check in shown]
+    lows = [100 * _ratio((check.value or 0) - check.interval.low, check.limit) if check.interval else 0 for check in shown]
+    return {"type": "data", "symmetric": False, "array": highs, "arrayminus": lows}
+
+
+def _line(figure: go.Figure, x: float, name: str, colour: str, dash: str, height: float) -> None:
+    figure.add_vline(x=x, line={"color": colour, "width": 2, "dash": dash})
+    figure.add_annotation(
+        text=f"{name} {tables.seconds(x)}",
+        x=x,
+        y=height,
+        yref="paper",
+        showarrow=False,
+        xanchor="left",
+        xshift=5,
+        font={"color": colour, "size": 12},
+    )
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of the values does not exceed."""
+    return ordered[min(len(ordered) - 1, max(0, -int(-share * len(ordered) // 1) - 1))]
+
+
+def _bin_width(values: Sequence[float]) -> float:
+    return max(max(values, default=1.0) / 28, 1e-6)
