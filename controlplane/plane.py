@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import secrets
+import shutil
 import socket
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from urllib.parse import urlsplit, urlunsplit
 
 from controlplane import ports, wire
 from controlplane import settings as settings_module
@@ -21,36 +24,21 @@ from controlplane.clients import (
     mlflow_registry,
     object_store,
     openai_judge,
-    processes,
     prometheus,
     run_store,
     vllm_inference,
 )
 from controlplane.core import errors, judging
-from controlplane.services import charts, compare, datasets, dispatch, health, launch, models, overview, promote, results, serve, watch
+from controlplane.services import compare, datasets, dispatch, health, launch, models, overview, promote, results, serve, watch
 
-
-JOB_ENVIRONMENT = (
-    *(
-        "PATH",
-        "HOME",
-        "LANG",
-        "LC_ALL",
-        "TMPDIR",
-        "PYTHONPATH",
-        "PYTHONUNBUFFERED",
-        "LD_LIBRARY_PATH",
-        "OMP_NUM_THREADS",
-        "CUDA_VISIBLE_DEVICES",
-    ),
-    *("HF_HUB_OFFLINE", "DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "GIT_PYTHON_REFRESH", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
-)
+NVIDIA_SMI_SECONDS = 10
+# While one of these runs, the slots of its model move under its hands; the heartbeat leaves them alone.
+WORKFLOWS_THAT_LOAD = ("deployment", "promote")
 
 
 @dataclass(frozen=True)
-class Outside:
-    """Everything outside this process, behind our ports: real clients in production, fakes in tests."""
+class Ports:
+    """Everything outside this process: real clients in production, fakes in tests."""
 
     registry: ports.Registry
     tracking: ports.Tracking
@@ -59,23 +47,21 @@ class Outside:
     executor: ports.Executor
     ledger: ports.Ledger
     store: ports.RunStore
-    datasets: ports.ObjectStore
+    objects: ports.ObjectStore
     judge: ports.Judge
     metrics: ports.Metrics | None = None
 
 
+@dataclass(frozen=True)
 class Plane:
-    """The services, each made on first use. `now` and `new_id` come in so that tests decide them."""
+    """The services over one set of ports. `holder` names this process in leases; `now` and `new_id` come in so that tests decide them."""
 
-    def __init__(
-        self, settings: settings_module.Settings, outside: Outside, now: Callable[[], datetime], new_id: Callable[[], str]
-    ) -> None:
-        self.settings = settings
-        self.outside = outside
-        self.now = now
-        self.new_id = new_id
-        self.started_at = now()
-        self.holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+    settings: settings_module.Settings
+    outside: Ports
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+    holder: str
+    started_at: datetime
 
     @cached_property
     def launcher(self) -> launch.Launcher:
@@ -117,111 +103,122 @@ class Plane:
 
     @cached_property
     def datasets(self) -> datasets.Datasets:
-        return datasets.Datasets(self.outside.datasets, self.outside.registry)
+        return datasets.Datasets(self.outside.objects, self.outside.registry)
 
     @cached_property
     def comparer(self) -> compare.Comparer:
         out = self.outside
         return compare.Comparer(out.registry, out.replicas[0], out.judge, out.ledger, self.now)
 
-    @cached_property
-    def charts(self) -> charts.Charts:
-        return charts.Charts(self.outside.metrics)
-
-    def health(self) -> wire.Health:
-        version = importlib.metadata.version("gatewright")
-        return health.look(self._probes(), version=version, profile=self.settings.profile, executor=self.settings.executor)
-
-    def require_ready(self) -> None:
-        """Raises Unreachable while the database or MLflow does not answer."""
-        self.outside.store.list(limit=1)
-        self.outside.registry.models()
-
     def busy_models(self) -> frozenset[str]:
-        """Models that a promotion is moving right now; the reconcile tick keeps away from them."""
-        return frozenset(record.model for record in self.outside.ledger.promotions(limit=50) if record.state == "running")
+        """Models whose slots somebody is changing right now."""
+        loading = [run for run in self.outside.store.list(is_active=True, limit=1000) if run.workflow in WORKFLOWS_THAT_LOAD]
+        promoting = [record.model for record in self.outside.ledger.promotions(limit=100) if record.state == "running"]
+        return frozenset([*promoting, *(run.parameters.get("model-name", "") for run in loading)])
+
+    def systems(self) -> wire.Health:
+        settings = self.settings
+        return health.look(self._probes(), version=version(), profile=settings.profile, executor=settings.executor)
 
     def _probes(self) -> list[health.Probe]:
         settings, out = self.settings, self.outside
-        mend = "Start it with `gatewright up` (its log lies in GATEWRIGHT_HOME/logs)"
-        found = [
-            health.Probe(
-                "Database",
-                settings.database_url.split("@")[-1],
-                lambda: _nothing(out.store.list(limit=1)),
-                "Check GATEWRIGHT_DATABASE_URL and the free disk space.",
+        vllm_hint = "Start it (gatewright up), or set GATEWRIGHT_VLLM_URLS; a CPU server takes about a minute."
+        return [
+            _probe(
+                "Database", _shown(settings.database_url), lambda: out.store.list(limit=1), "Check the disk and GATEWRIGHT_DATABASE_URL."
             ),
-            health.Probe(
-                "MLflow", settings.mlflow_url, lambda: f"{len(out.registry.models())} models", f"{mend}, or set MLFLOW_TRACKING_URI."
-            ),
-            *(health.Probe("vLLM", replica.address, _served(replica), f"{mend}, or set GATEWRIGHT_VLLM_URLS.") for replica in out.replicas),
-            health.Probe(
-                "Object store", settings.artifacts_url, lambda: _nothing(out.datasets.list("")), "Check GATEWRIGHT_ARTIFACTS_URL."
-            ),
+            _probe("MLflow", _shown(settings.mlflow_url), out.registry.models, "Start it (gatewright up), or set MLFLOW_TRACKING_URI."),
+            *(_probe("vLLM", replica.address, replica.served, vllm_hint) for replica in out.replicas),
+            _probe("Object store", _shown(settings.artifacts_url), lambda: out.objects.list(""), "Check GATEWRIGHT_ARTIFACTS_URL."),
+            *self._optional_probes(),
         ]
-        if out.metrics is not None:
-            metrics = out.metrics
-            hint = "Install it (Debian package prometheus) and start the stack again; Gate 2 works without it."
-            ask = lambda: _nothing(metrics.instant("1", self.now()))  # noqa: E731 - as short as its neighbours
-            found.append(health.Probe("Prometheus", metrics.address, ask, hint, is_optional=True))
-        return found
+
+    def _optional_probes(self) -> list[health.Probe]:
+        metrics = self.outside.metrics
+        if metrics is None:
+            return []
+        hint = "Start it, or set GATEWRIGHT_PROMETHEUS_URL; only charts need it."
+        return [_probe("Prometheus", metrics.address, lambda: metrics.instant("1", self.now()), hint, is_optional=True)]
 
 
 def build(settings: settings_module.Settings) -> Plane:
-    """The control plane on its real outside systems, with the database's schema up to date. Contacts nothing but the database.
+    """The control plane on its real outside systems, the database's schema brought up to date. Contacts nothing else yet.
 
     Raises:
-        InvalidInput: an address or the executor cannot be used.
+        InvalidInput: an address cannot be read, or the executor is not offered.
         NoSpace: the home directory cannot be written.
     """
     database.migrate(settings.database_url)
     engine = database.open(settings.database_url)
-    wait = settings.timeouts
-    outside = Outside(
+    outside = Ports(
         registry=mlflow_registry.MlflowRegistry(settings.mlflow_url),
         tracking=mlflow_registry.MlflowTracking(settings.mlflow_url),
-        adapters=adapter_store.AdapterDirectory(settings.adapters_dir),
-        replicas=tuple(
-            vllm_inference.VllmReplica(
-                url, connect_seconds=wait.connect_seconds, read_seconds=wait.read_seconds, answer_seconds=wait.answer_seconds
-            )
-            for url in settings.vllm_urls
-        ),
+        adapters=adapter_store.LocalAdapterStore(settings.adapters_dir),
+        replicas=tuple(_replica(url, settings.timeouts) for url in settings.vllm_urls),
         executor=_executor(settings),
         ledger=ledger.SqlLedger(engine),
         store=run_store.SqlRunStore(engine),
-        datasets=object_store.open(f"{settings.artifacts_url.rstrip('/')}/datasets"),
+        objects=object_store.open(f"{settings.artifacts_url.rstrip('/')}/datasets"),
         judge=openai_judge.OpenAiJudge(settings.judge_url) if settings.judge_url else judging.ReferenceJudge(),
         metrics=prometheus.Prometheus(settings.prometheus_url) if settings.prometheus_url else None,
     )
-    return Plane(settings, outside, _now, _new_id)
+    return Plane(settings, outside, utc_now, new_id, holder(), utc_now())
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """Short, and in the order of time: 20260131-142530-a1b2."""
+    return f"{utc_now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def holder() -> str:
+    """This process among all API replicas."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def version() -> str:
+    return importlib.metadata.version("gatewright")
+
+
+def _replica(url: str, timeouts: settings_module.Timeouts) -> vllm_inference.VllmReplica:
+    return vllm_inference.VllmReplica(
+        url,
+        connect_seconds=timeouts.connect_seconds,
+        read_seconds=timeouts.read_seconds,
+        answer_seconds=timeouts.answer_seconds,
+    )
 
 
 def _executor(settings: settings_module.Settings) -> ports.Executor:
     if settings.executor != "local":
-        raise errors.InvalidInput(f"The executor {settings.executor!r} is not part of this release.", hint="Set GATEWRIGHT_EXECUTOR=local.")
-    return local_jobs.LocalJobs(settings.runs_dir, _job_environment(settings), processes.gpu_ids())
+        raise errors.InvalidInput(f"The executor {settings.executor!r} is not offered yet.", hint="Set GATEWRIGHT_EXECUTOR=local.")
+    return local_jobs.LocalJobs(settings.runs_dir, os.environ, _gpu_ids())
 
 
-def _job_environment(settings: settings_module.Settings) -> dict[str, str]:
-    """What a job may know: no variable that is not named here, so no secret of ours."""
-    passed = {name: os.environ[name] for name in JOB_ENVIRONMENT if name in os.environ}
-    own = {"MLFLOW_TRACKING_URI": settings.mlflow_url, "GATEWRIGHT_HOME": str(settings.home), "GATEWRIGHT_PROFILE": settings.profile}
-    return {**passed, **own}
+def _gpu_ids() -> tuple[int, ...]:
+    """GPUs that jobs may use, as the driver counts them; none where there is no driver."""
+    if shutil.which("nvidia-smi") is None:
+        return ()
+    command = ("nvidia-smi", "--query-gpu=index", "--format=csv,noheader")
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=NVIDIA_SMI_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return tuple(int(line) for line in listed.stdout.split() if line.isdecimal())
 
 
-def _served(replica: ports.Inference) -> Callable[[], str]:
-    return lambda: f"{len(replica.served())} names served"
+def _probe(name: str, address: str, ask: Callable[[], object], hint: str, *, is_optional: bool = False) -> health.Probe:
+    def asked() -> str:
+        ask()
+        return ""
+
+    return health.Probe(name, address, asked, hint, is_optional)
 
 
-def _nothing(_answer: object) -> str:
-    return ""
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _new_id() -> str:
-    """Sortable by time, short enough to read out."""
-    return f"{_now():%m%d-%H%M%S}-{secrets.token_hex(3)}"
+def _shown(url: str) -> str:
+    """The address without a password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else url

@@ -20,7 +20,7 @@ def look(plane: access.Plane) -> wire.Overview:
 
 @router.get("/systems")
 def systems(plane: access.Plane) -> wire.Health:
-    return plane.health()
+    return plane.systems()
 
 
 @router.get("/serving/replicas")
