@@ -116,7 +116,7 @@ class Client:
         """Lines as they come, from after `last_event_id`; ends when the run ends."""
         headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
         for event in self._events("GET", f"logs/stream/{_part(run_id)}", headers=headers):
-            if event.event == "log":
+            if event.event == "line":
                 yield self._parsed(wire.LogLine, event.data)
 
     # -- models -------------------------------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ class Client:
     def compare(self, comparison: wire.Comparison) -> Iterator[wire.ComparisonEvent]:
         """Pieces of both answers as they stream, interleaved."""
         for event in self._events("POST", "comparisons", body=comparison):
-            if event.event == "answer":
+            if event.event == "piece":
                 yield self._parsed(wire.ComparisonEvent, event.data)
 
     def judge(self, request: wire.JudgeRequest) -> wire.JudgeAnswer:
@@ -250,7 +250,7 @@ class Client:
                 source.response.read()
                 raise self._error(source.response)
             for event in source.iter_sse():
-                if event.event == "problem":
+                if event.event == "error":
                     raise self._from_problem(self._parsed(wire.Problem, event.data))
                 yield event
 

@@ -462,6 +462,32 @@ class FakeObjectStore:
 
 
 @dataclass
+class FakeAdapterStore:
+    """Homes below `root`, which need not exist: `installed` holds the homes that have been filled, once each."""
+
+    root: Path = Path("/adapters")
+    fault: errors.GatewrightError | None = None
+    installed: list[Path] = field(default_factory=list)
+
+    def home(self, version: ports.Version) -> Path:
+        _raise(self.fault)
+        return self.root / adapters.directory_name(version.model, version.number, version.digest)
+
+    def find(self, version: ports.Version) -> Path | None:
+        home = self.home(version)
+        return home if home in self.installed else None
+
+    def install(self, version: ports.Version, source: Path) -> Path:
+        home = self.home(version)
+        found = adapters.digest({name: [(source / name).read_bytes()] for name in adapters.REQUIRED_FILES})
+        if found != version.digest:
+            raise errors.OutsideError("Adapter", str(source), f"its digest is {found[:12]}, not {version.digest[:12]}")
+        if home not in self.installed:
+            self.installed.append(home)
+        return home
+
+
+@dataclass
 class FakeMetrics:
     """Series by query text; an unknown query has none, one in `refused` is an error."""
 

@@ -76,6 +76,22 @@ def positive_integer(text: str) -> int:
     return value
 
 
+def count(text: str) -> int:
+    """A whole number of at least 0, for argparse."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is less than 0")
+    return value
+
+
+def positive_number(text: str) -> float:
+    """A finite number above 0, for argparse."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
 def run(step: str, main: Callable[[argparse.Namespace, Log], Mapping[str, object]], arguments: argparse.Namespace) -> NoReturn:
     """Runs the job's `main`, writes what it returns as outputs, and exits with the code that says how it went.
 

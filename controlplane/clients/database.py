@@ -20,6 +20,7 @@ MIGRATIONS = Path(__file__).parents[1] / "migrations"
 BUSY_TIMEOUT_SECONDS = 5
 CONNECT_TIMEOUT_SECONDS = 5
 _NO_SPACE = ("disk is full", "no space left", "readonly database", "unable to open database file", "disk i/o error")
+_DAMAGED = ("malformed", "not a database")
 
 
 def open(url: str) -> sa.Engine:
@@ -108,7 +109,8 @@ def _ours(engine: sa.Engine, error: exc.SQLAlchemyError) -> errors.GatewrightErr
         return errors.NoSpace(f"The database {address} cannot be written: {reason}.", hint="Free disk space, or check your rights there.")
     if isinstance(error, exc.OperationalError | exc.TimeoutError | exc.InterfaceError):
         return errors.Unreachable("The database", address, reason, hint="Check that it runs and nobody locks it, then try again.")
-    return errors.OutsideError("The database", address, reason, hint="Restore the file from a backup if it is damaged.")
+    is_damaged = any(words in reason.lower() for words in _DAMAGED)
+    return errors.OutsideError("The database", address, reason, hint="Restore the file from a backup." if is_damaged else "")
 
 
 def _make_directory(address: sa.URL) -> None:

@@ -160,6 +160,8 @@ class _Watch:
         if isinstance(usage, dict):
             self.counted_tokens = int(usage.get("completion_tokens", 0))
         for choice in choices if isinstance(choices, list) else ():
+            if not isinstance(choice, dict):
+                continue
             if (choice.get("delta") or {}).get("content"):
                 self.pieces += 1
                 self.first_at = self.first_at if self.first_at is not None else now

@@ -1,4 +1,4 @@
-"""A judge behind any OpenAI-compatible chat endpoint (vLLM among them), through the openai package. It asks; `core.judging` words and reads."""
+"""A judge behind any OpenAI-compatible chat endpoint, through the openai package. It asks; `core.judging` words and reads."""
 
 from __future__ import annotations
 

@@ -111,6 +111,10 @@ class VllmReplica:
         """The server's metrics in Prometheus' text format."""
         return self._checked(self._send("GET", "/metrics")).text
 
+    def version(self) -> str:
+        """vLLM's own version."""
+        return str(self._json(self._checked(self._send("GET", "/version")))["version"])
+
     def _root(self, slot: str) -> str:
         return next((served.root for served in self.served() if served.name == slot), "")
 

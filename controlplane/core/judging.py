@@ -163,7 +163,8 @@ def tokens(text: str) -> list[str]:
 
 _TOKEN = re.compile(r"(?:(?<!\w)-(?=\d))?\w+(?:[./+:@'_-]\w+)*[+#]*")
 _PROSE_GRADE = re.compile(
-    r"\b[Gg](?:RADE|rade)\b[\s\W]{0,6}(?:(?:is|of|would be|a|an)\s+)*[\s\W]{0,4}\b(?P<stated>[ABC])\b(?![+\-\w'])(?!\s*(?:/|,|\bor\b)\s*[ABC]\b)"
+    r"\b[Gg](?:RADE|rade)\b[\s\W]{0,6}(?:(?:is|of|would be|a|an)\s+)*[\s\W]{0,4}"
+    r"\b(?P<stated>[ABC])\b(?![+\-\w'])(?!\s*(?:/|,|\bor\b)\s*[ABC]\b)"
     r"|^\W*(?P<alone>[ABC])\W*$",
     re.MULTILINE,
 )

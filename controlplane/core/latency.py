@@ -1,4 +1,4 @@
-"""What a load test measured: one sample a request, and the summary a gate decides on. Times are seconds from raw samples, not histogram buckets."""
+"""What a load test measured: one sample a request, and the summary a gate decides on, from raw samples and not from histograms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells whether an answer refuses: says that the context does not hold the answer. Deterministic; it does not judge whether it should have."""
+"""Tells whether an answer refuses, that is says that the context does not hold it. It does not judge whether it should have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import re
 _SOURCE = (
     r"(?:(?:the|this|that|given|provided|above|supplied|available)\s+)*(?:context|text|passage|information|document|paragraph|excerpt)"
 )
-_TOLD = r"(?:mention|state|say|specif|provid|contain|includ|giv|indicat|answer|tell|describ|cover|list|explain|address|find|found|present|available)"
+_TOLD = (
+    r"(?:mention|state|say|specif|provid|contain|includ|giv|indicat|answer|tell|describ|cover|list|explain|address|find|found|present"
+    r"|available)"
+)
 _NOT = r"(?:(?:do(?:es)?|did|is|are|was|were|can|could)\s*(?:not|n[o']?t)|cannot|never|fails?\s+to|lacks?|no)"
 
 _PHRASES = tuple(

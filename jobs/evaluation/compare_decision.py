@@ -9,7 +9,7 @@ from pathlib import Path
 
 from controlplane import ports, settings
 from controlplane.clients import mlflow_registry
-from controlplane.core import datasets, errors, evidence, gates, judging
+from controlplane.core import datasets, evidence, gates, judging, lifecycle
 from jobs import job, records, verdicts
 
 OUTPUT_RATES = ("a_rate", "b_rate", "c_rate", "refusal_rate")
@@ -25,7 +25,7 @@ def decide(registry: ports.Registry, tracking: ports.Tracking, arguments: argpar
     graded = records.read(arguments.grades_file, judging.GradedRow)
     version = registry.resolve(arguments.model_name, f"version:{arguments.version}" if arguments.version else "alias:staged")
     scores = scores_by_role(graded)
-    verdict = judge_scores(graded, scores, thresholds, arguments.eval_file)
+    verdict = _without_live(registry, version, scores) or judge_scores(graded, scores, thresholds, arguments.eval_file)
     verdicts.report(log, verdict)
     proof = verdicts.Evidence(
         experiment=arguments.mlflow_experiment,
@@ -61,6 +61,15 @@ def judge_scores(
         if found and (set(found) != wanted or len(found) != len(wanted)):
             return evidence.error(gate, rules, f"The {role} was graded on {len(found)} rows, not on each of the {len(wanted)} once.")
     return gates.evaluate_answers(scores["candidate"], scores.get("live"), thresholds, rules)
+
+
+def _without_live(registry: ports.Registry, version: ports.Version, scores: Mapping[str, judging.AnswerScores]) -> evidence.Verdict | None:
+    """The laxer rules of a first deploy are not for a candidate whose live rival just did not answer."""
+    live = registry.model(version.model).aliases.get(lifecycle.Alias.LIVE)
+    if live is None or live == version.number or "live" in scores:
+        return None
+    reason = f"Version {live} is live, but its slot gave no answers to compare with; restore the live slot and evaluate again."
+    return evidence.Verdict(evidence.Gate.EVALUATION, gates.POINT_RULES, evidence.Outcome.INCONCLUSIVE, reason)
 
 
 def metrics(scores: Mapping[str, judging.AnswerScores]) -> dict[str, float]:

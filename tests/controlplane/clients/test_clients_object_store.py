@@ -12,7 +12,7 @@ from controlplane.clients import object_store
 from controlplane.core import errors
 
 
-@pytest.mark.parametrize("url", ["", "/tmp/x", "file://relative", "file://host/x", "s3://", "http://x/y"])
+@pytest.mark.parametrize("url", ["", "/some/path", "file://relative", "file://host/x", "s3://", "http://x/y"])
 def test_an_address_that_is_none(url: str) -> None:
     with pytest.raises(errors.InvalidInput, match="object store"):
         object_store.open(url)
@@ -48,13 +48,6 @@ def test_a_broken_write_leaves_the_old_content(tmp_path: Path, monkeypatch: pyte
     assert store.read("x") == b"old"
     assert store.list("") == ["x"]
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
-
-
-def test_a_really_full_disk() -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("this system has no /dev/full")
-    with pytest.raises(errors.NoSpace), object_store._disk(Path("/dev/full")), Path("/dev/full").open("wb", buffering=0) as full:
-        full.write(b"x")
 
 
 def test_a_file_in_place_of_a_folder_is_no_space(tmp_path: Path) -> None:

@@ -61,8 +61,9 @@ def test_a_process_that_took_over_the_pid_is_left_alone(tmp_path: Path) -> None:
     assert not processes.is_group_alive(somebody_else)
     processes.kill(somebody_else)
     assert processes.stop(somebody_else, 0)
-    assert processes.is_alive(process)
-    processes.stop(process, 10)
+    assert processes.stop(process, 10)
+    # Had a signal reached it before, SIGKILL would have ended it.
+    assert processes.exit_code(process) == -signal.SIGTERM
 
 
 def test_what_a_killed_leader_left_behind_is_stopped_too(tmp_path: Path) -> None:
