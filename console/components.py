@@ -128,3 +128,16 @@ def link(page: str, label: str, icon: str = ":material/arrow_forward:", **query:
     pages = st.session_state.get("app_pages", {})
     if page in pages:
         st.page_link(pages[page], label=label, icon=icon, query_params={name: str(value) for name, value in query.items()})
+
+
+def choose_newest(page: str, versions: Sequence[wire.Version], aliases: Sequence[str]) -> int | None:
+    """A version, by default the one behind the first of `aliases` that is set; None, with advice shown, when there is no version."""
+    if not versions:
+        empty("This model has no version yet.", "A training run that passes the quality gate registers one.")
+        return None
+    places = {alias: version.number for version in versions for alias in version.aliases}
+    return choose_version(page, versions, default=next((places[alias] for alias in aliases if alias in places), None))
+
+
+def outcome_tone(outcome: str) -> str:
+    return theme.OUTCOME_TONES[outcome]

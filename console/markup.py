@@ -1,4 +1,4 @@
-"""HTML of the console's own pieces: badges, track, step graph, verdict card, log lines, tables. Pure: values in, markup out, all text escaped."""
+"""HTML of the console's own pieces: badges, track, step graph, verdict card, log, tables. Pure: values in, markup out, all text escaped."""
 
 from __future__ import annotations
 
@@ -128,10 +128,11 @@ def empty(title: str, advice: str, icon: str = "◌") -> str:
 
 def fault(title: str, detail: str, hint: str, request_id: str) -> str:
     """What went wrong, what to do next, and the id to give to whoever runs the server."""
+    advice = hint or "Try again; if it stays, look at the Health page."
     trace = f'<div class="gw-muted">Request id {identifier(request_id, 36)}</div>' if request_id else ""
     return (
         f'<div class="gw-fault" role="alert">{badge("!", title, "bad")}<p>{text(detail)}</p>'
-        f'<p class="gw-next"><strong>What to do next.</strong> {text(hint or "Try again; if it stays, look at the Health page.")}</p>{trace}</div>'
+        f'<p class="gw-next"><strong>What to do next.</strong> {text(advice)}</p>{trace}</div>'
     )
 
 
@@ -188,6 +189,11 @@ def differing(answer: str, other: str, side: str) -> str:
     """An answer with the words that the other side lacks marked."""
     words = (f'<mark class="gw-{side}">{text(w)}</mark>' if is_own else text(w) for w, is_own in tables.word_differences(answer, other))
     return " ".join(words)
+
+
+def side(tone: str, head: str, body: str, footer: str) -> str:
+    """One side's answer of a comparison; all parts ready-made."""
+    return f'<div class="gw-side gw-top-{tone}"><div>{head}</div><div class="gw-side-text">{body}</div><div class="gw-muted">{footer}</div></div>'
 
 
 def grade(letter: str) -> str:

@@ -168,6 +168,13 @@ def is_regression(live_grade: str, candidate_grade: str) -> bool:
     return live_grade in order and candidate_grade in order and order[candidate_grade] > order[live_grade]
 
 
+def limit(verdict: wire.Verdict, words: str, against: str) -> float | None:
+    """The limit in seconds of the P95 check on `latency` or `ttft`, from the floor or from the baseline."""
+    return next(
+        (check.limit for check in verdict.checks if words in check.name.lower() and check.against == against and check.unit == "s"), None
+    )
+
+
 def paired(rows: Iterable[wire.GradedAnswer]) -> list[dict[str, Any]]:
     """Graded answers joined by row: one dict each with both sides' answer and grade."""
     by_id: dict[str, dict[str, wire.GradedAnswer]] = {}

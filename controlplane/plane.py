@@ -29,7 +29,7 @@ from controlplane.clients import (
     vllm_inference,
 )
 from controlplane.core import errors, judging
-from controlplane.services import compare, datasets, dispatch, health, launch, models, overview, promote, results, serve, watch
+from controlplane.services import charts, compare, datasets, dispatch, health, launch, models, overview, promote, results, serve, watch
 
 NVIDIA_SMI_SECONDS = 10
 # While one of these runs, the slots of its model move under its hands; the heartbeat leaves them alone.
@@ -109,6 +109,15 @@ class Plane:
     def comparer(self) -> compare.Comparer:
         out = self.outside
         return compare.Comparer(out.registry, out.replicas[0], out.judge, out.ledger, self.now)
+
+    @cached_property
+    def charts(self) -> charts.Charts:
+        return charts.Charts(self.outside.metrics)
+
+    def require_ready(self) -> None:
+        """Raises Unreachable while the database or MLflow does not answer."""
+        self.outside.store.list(limit=1)
+        self.outside.registry.models()
 
     def busy_models(self) -> frozenset[str]:
         """Models whose slots somebody is changing right now."""

@@ -159,10 +159,11 @@ class Stack:
                 self._wait_for(service)
 
     def stop(self) -> None:
-        """Stops everything this stack started, last first."""
-        for name in reversed(list(self.running)):
-            processes.stop(self.running.pop(name), grace_seconds=10)
-            self._pid_file(name).unlink(missing_ok=True)
+        """Stops everything this stack started, last first; a second Ctrl-C does not interrupt it."""
+        with _undisturbed():
+            for name in reversed(list(self.running)):
+                processes.stop(self.running.pop(name), grace_seconds=10)
+                self._pid_file(name).unlink(missing_ok=True)
 
     def dead(self) -> list[str]:
         """Services that ended by themselves."""
@@ -181,8 +182,8 @@ class Stack:
     def _wait_for(self, service: Service) -> None:
         deadline = time.monotonic() + service.start_seconds
         while not _answers(service.health):
-            if service.name in self.dead():
-                raise errors.OutsideError(service.name, service.health, "it ended while starting", hint=f"See {self.log_of(service.name)}.")
+            for name in self.dead():
+                raise errors.OutsideError(name, "this machine", "it ended while starting", hint=f"See {self.log_of(name)}.")
             if time.monotonic() > deadline:
                 raise errors.OutsideError(
                     service.name, service.health, f"not ready after {service.start_seconds:.0f} s", hint=f"See {self.log_of(service.name)}."
@@ -208,6 +209,16 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def is_running(settings: settings_module.Settings) -> bool:

@@ -196,13 +196,15 @@ class MlflowTracking:
 
         known = client.get_experiment_by_name(name)
         if known is not None:
-            return str(known.experiment_id)
+            return known.experiment_id
         try:
-            return str(client.create_experiment(name))
-        except exceptions.MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            return client.create_experiment(name)
+        except exceptions.MlflowException:
+            # Somebody else may have made it meanwhile.
+            made = client.get_experiment_by_name(name)
+            if made is None:
                 raise
-            return str(client.get_experiment_by_name(name).experiment_id)
+            return made.experiment_id
 
 
 class _Server:

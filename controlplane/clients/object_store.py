@@ -51,7 +51,7 @@ class FileStore:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise errors.NotFound(f"There is no {self.address(key)}.") from error
         except OSError as error:
-            raise errors.OutsideError("The object store", str(self.root), f"{key}: {error.strerror or error}") from error
+            raise errors.OutsideError("Object store", str(self.root), f"{key}: {error.strerror or error}") from error
 
     def write(self, key: str, content: bytes) -> None:
         """Raises NoSpace."""
@@ -113,9 +113,9 @@ class S3Store:
             code = error.response["Error"]["Code"]
             if code in ("NoSuchKey", "404"):
                 raise errors.NotFound(f"There is no {self.address(key)}.") from error
-            raise errors.OutsideError("The object store", place, code, hint="Check the bucket's name and your rights.") from error
+            raise errors.OutsideError("Object store", place, code, hint="Check the bucket's name and your rights.") from error
         except self._faults.BotoCoreError as error:
-            raise errors.Unreachable("The object store", place, type(error).__name__) from error
+            raise errors.Unreachable("Object store", place, type(error).__name__) from error
 
 
 def _boto3_client() -> tuple[Any, Any]:

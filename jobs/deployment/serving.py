@@ -1,4 +1,4 @@
-"""How a registered version comes to answer in a slot: fetch its files, install them immutably, load them on each replica. Moves no alias."""
+"""How a registered version comes to answer in a slot: fetch its files, install them immutably, load them everywhere. No alias moves."""
 
 from __future__ import annotations
 

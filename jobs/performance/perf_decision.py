@@ -1,4 +1,4 @@
-"""Gate 2: holds a load test against the floors and the baseline, records the evidence, sets perf-passed or perf-failed. It sends no load."""
+"""Gate 2: holds a test against the floors and the baseline, records the evidence, sets perf-passed or perf-failed. It sends nothing."""
 
 from __future__ import annotations
 
