@@ -120,9 +120,11 @@ def messages(row: datasets.Row, answer: str) -> list[dict[str, str]]:
 
 def parse_reply(reply: str) -> Grade:
     """The grade a judge's reply states: JSON, JSON in a code fence, or prose. The last one binds; an unreadable one is unscored."""
-    spans = list(_json_grades(reply))
+    spans, broken_at = list(_json_grades(reply)), _broken_at(reply)
     stated = [(end, letter, reason) for _, end, letter, reason in spans]
-    for match in _PROSE_GRADE.finditer(reply):
+    if broken_at < len(reply):
+        stated.append((broken_at, "", ""))
+    for match in _PROSE_GRADE.finditer(reply, 0, broken_at):
         if not any(start <= match.start() < end for start, end, _, _ in spans):
             stated.append((match.end(), match["stated"] or match["alone"] or "", reply))
     if not stated:
@@ -168,6 +170,7 @@ _PROSE_GRADE = re.compile(
     r"|^\W*(?P<alone>[ABC])\W*$",
     re.MULTILINE,
 )
+_OBJECT_START = re.compile(r"\{\s*\"")
 _NEGATIONS = frozenset(("not", "no", "never", "neither", "nor", "isn't", "wasn't", "doesn't", "cannot"))
 
 
@@ -183,6 +186,16 @@ def _json_grades(reply: str) -> Iterator[tuple[int, int, str, str]]:
             if isinstance(value, dict) and "grade" in value:
                 yield start, end, str(value["grade"]).strip().upper(), str(value.get("reason", ""))
         start = reply.find("{", end)
+
+
+def _broken_at(reply: str) -> int:
+    """Where a JSON object begins that was cut off: what stands inside it is half a thought, not a grade. The reply's length when none is."""
+    for match in _OBJECT_START.finditer(reply):
+        try:
+            json.JSONDecoder().raw_decode(reply, match.start())
+        except (json.JSONDecodeError, RecursionError):
+            return match.start()
+    return len(reply)
 
 
 def _shorten(text: str) -> str:

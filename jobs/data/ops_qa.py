@@ -5,7 +5,6 @@ The same code gives the same rows on every machine. Splits share no entity, so n
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import dataclass
 
@@ -89,19 +88,24 @@ def _rows(split: str, entities: list[ops_facts.Entity], contexts: int, patterns:
 def _scene(entities: list[ops_facts.Entity], draw: random.Random) -> _Scene:
     family = draw.choice(entities).family
     wording = draw.choice([w for w in ops_wording.WORDINGS if w.family == family])
-    first, second, absent = _unlike([e for e in entities if e.family == family], wording, draw)
+    first, second, absent = _unlike([e for e in entities if e.family == family], draw)
     return _Scene(wording, first, second, absent, " ".join(_state(wording, entity, draw) for entity in (first, second)))
 
 
-def _unlike(members: list[ops_facts.Entity], wording: ops_wording.Wording, draw: random.Random) -> list[ops_facts.Entity]:
+def _unlike(members: list[ops_facts.Entity], draw: random.Random) -> list[ops_facts.Entity]:
     """Three entities whose names begin differently after what the family's names have in common, and whose values differ."""
-    common = len(os.path.commonprefix([e.name for e in members]))
+    common = _common_length([e.name for e in members])
     order = draw.sample(members, len(members))
     chosen: list[ops_facts.Entity] = []
     for entity in order:
         if all(c.name[common] != entity.name[common] and c.values != entity.values for c in chosen):
             chosen.append(entity)
     return chosen[:3] if len(chosen) >= 3 else order[:3]
+
+
+def _common_length(names: list[str]) -> int:
+    """Number of leading characters that all names share."""
+    return next((i for i, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1), 0)
 
 
 def _state(wording: ops_wording.Wording, entity: ops_facts.Entity, draw: random.Random) -> str:

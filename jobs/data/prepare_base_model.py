@@ -20,7 +20,7 @@ from jobs import job
 
 REQUIRED_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
-# The weights come from 4 bits, so bfloat16 loses nothing that matters and halves the file; servers and training choose their own type on loading.
+# The weights come from 4 bits, so bfloat16 loses nothing that matters and halves the file; whoever loads them chooses the type anew.
 _SAVED_TYPE = "bfloat16"
 
 

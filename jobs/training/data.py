@@ -1,7 +1,7 @@
 """Rows to batches of token ids. It neither reads files nor runs a model.
 
-Rows that share a context are laid into one sequence: the tokens they have in common once, then one branch for each row. A mask keeps the branches
-from seeing each other, so every row gets the same loss as alone while the shared tokens are computed once.
+Rows that share a context are laid into one sequence: the tokens they have in common once, then one branch for each row. A mask keeps the
+branches from seeing each other, so every row gets the same loss as alone while the shared tokens are computed once.
 """
 
 from __future__ import annotations
@@ -55,8 +55,15 @@ class Batch:
     tokens: int
 
     def to(self, device: torch.device) -> Batch:
-        moved = (t.to(device) for t in (self.ids, self.positions, self.mask, self.loss_rows, self.loss_columns, self.targets))
-        return Batch(*moved, tokens=self.tokens)
+        return Batch(
+            self.ids.to(device),
+            self.positions.to(device),
+            self.mask.to(device),
+            self.loss_rows.to(device),
+            self.loss_columns.to(device),
+            self.targets.to(device),
+            self.tokens,
+        )
 
 
 def encode(rows: Iterable[datasets.Row], tokenizer: Any, max_seq_length: int) -> tuple[list[list[Example]], int]:

@@ -134,6 +134,7 @@ def _experiment_id(client: mlflow.MlflowClient, name: str) -> str:
         return str(client.create_experiment(name))
     except exceptions.MlflowException as error:
         # Two first runs at once: the other one made it.
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-        return str(client.get_experiment_by_name(name).experiment_id)
+        known = client.get_experiment_by_name(name)
+        if known is None:
+            raise error
+        return str(known.experiment_id)

@@ -164,4 +164,5 @@ def _require_finite(loss: float, step: int) -> None:
 
 
 def _device(model: Any) -> torch.device:
-    return next(iter(model.parameters())).device
+    weight: torch.Tensor = next(iter(model.parameters()))
+    return weight.device

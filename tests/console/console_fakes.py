@@ -309,7 +309,7 @@ class FakeClient:
 
     def compare(self, comparison: wire.Comparison) -> Iterator[wire.ComparisonEvent]:
         self._called("compare", comparison)
-        answers = {"candidate": "Port 22, over TCP.".split(), "live": "The port is 22.".split()}
+        answers = {"candidate": ["Port", "22,", "over", "TCP."], "live": ["The", "port", "is", "22."]}
         for position in range(4):
             for side in ("candidate", "live"):
                 yield wire.ComparisonEvent.model_validate({"side": side, "text": answers[side][position] + " "})
