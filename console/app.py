@@ -1,4 +1,4 @@
-"""The console's frame: navigation, styles, who acts, and one error boundary around every page. Started by `streamlit run console/app.py`."""
+"""The console's frame: navigation, styles, who acts, one error boundary around all pages. Run with `streamlit run console/app.py`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ PAGES = {
     "Run": (("launch", "Launch", ":material/play_circle:"), ("runs", "Runs", ":material/account_tree:")),
     "Know": (("datasets", "Datasets", ":material/dataset:"), ("health", "Health", ":material/monitor_heart:")),
 }
-_BRAND = """<div class="gw-brand"><svg width="24" height="24" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2.2"
-stroke-linecap="round"><path d="M4 21V9a8 8 0 0 1 16 0v12"/><path d="M9 21V11a3 3 0 0 1 6 0v10"/><path d="M2 21h20"/></svg>Gatewright</div>"""
 
 
 def main() -> None:
     st.set_page_config(page_title="Gatewright", page_icon="⛩", layout="wide")
     components.styles()
+    components.brand()
     pages = _pages()
     chosen = st.navigation({section: [pages[name] for name, _, _ in items] for section, items in PAGES.items()}, expanded=True)
     _sidebar()
@@ -48,7 +47,6 @@ def _pages() -> dict[str, st.Page]:
 
 def _sidebar() -> None:
     with st.sidebar:
-        st.html(_BRAND)
         st.text_input(
             "Acting as",
             value=session.DEFAULT_ACTOR,
@@ -56,10 +54,10 @@ def _sidebar() -> None:
             help="Your name. The ledger keeps it with every decision you make here.",
             max_chars=80,
         )
-        if st.button("Refresh", key="app_refresh", icon=":material/refresh:", help="Drop what is cached and ask the API again."):
+        if st.button("Refresh", key="app_refresh", icon=":material/refresh:"):
             reads.forget()
             st.rerun()
-        st.caption(f"API {session.ADDRESS}")
+        st.caption(f"API `{session.ADDRESS}`")
 
 
 main()

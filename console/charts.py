@@ -1,4 +1,4 @@
-"""Plotly figures: values in, a figure out. Candidate and live keep their colour and dash on every chart; each axis says its unit. Draws nothing itself."""
+"""Plotly figures: values in, a figure out. Candidate and live keep their colours everywhere; each axis says its unit. Draws nothing."""
 
 from __future__ import annotations
 
@@ -17,22 +17,27 @@ def checks(verdict: wire.Verdict, colours: theme.Palette) -> go.Figure:
     """Each check's value relative to its limit (100 % is the limit), so that checks of different units share one axis."""
     shown = [check for check in verdict.checks if check.value is not None and check.limit]
     tones = {"pass": colours.good, "fail": colours.bad}
-    figure = _figure(colours, height=90 + 44 * max(1, len(shown)))
-    figure.add_bar(
-        y=[f"{check.name} {check.comparison} {tables.number(check.limit, check.unit)}" for check in shown],
+    figure = _figure(colours, height=110 + 46 * max(1, len(shown)))
+    figure.add_scatter(
+        y=[_named(check) for check in shown],
         x=[100 * _ratio(check.value, check.limit) for check in shown],
         text=[tables.number(check.value, check.unit) for check in shown],
-        textposition="auto",
-        orientation="h",
-        marker_color=[tones.get(check.outcome, colours.unsure) for check in shown],
+        textposition="top center",
+        mode="markers+text",
+        marker={
+            "color": [tones.get(check.outcome, colours.unsure) for check in shown],
+            "symbol": [{"pass": "circle", "fail": "x"}.get(check.outcome, "circle-open") for check in shown],
+            "size": 12,
+        },
         customdata=[check.outcome for check in shown],
         hovertemplate="%{y}<br>measured %{text}: %{customdata}<extra></extra>",
-        error_x=_error_bars(shown),
-        width=0.62,
+        error_x=_error_bars(shown, colours),
+        showlegend=False,
+        cliponaxis=False,
     )
     figure.add_vline(x=100, line={"color": colours.text, "width": 2, "dash": "dash"}, annotation_text="limit", annotation_position="top")
     figure.update_xaxes(title_text="value as a share of its limit (%)", rangemode="tozero")
-    figure.update_yaxes(autorange="reversed", gridcolor="rgba(0,0,0,0)", automargin=True)
+    figure.update_yaxes(range=[len(shown) - 0.5, -0.8], ticksuffix="  ")
     return _or_empty(figure, shown, colours)
 
 
@@ -49,17 +54,21 @@ def grades(counts: Mapping[str, Mapping[str, int]], colours: theme.Palette) -> g
                 y=roles,
                 x=shares,
                 orientation="h",
-                marker={"color": colour, "pattern": {"shape": pattern, "fgcolor": colours.background, "solidity": 0.16}},
-                text=[f"{share:.0f} %" if share >= 4 else "" for share in shares],
+                marker={
+                    "color": colour,
+                    "pattern": {"shape": pattern, "fillmode": "overlay", "fgcolor": colours.background, "solidity": 0.12},
+                },
+                text=[f"{share:.0f} %" if share >= 8 else "" for share in shares],
                 textposition="inside",
                 insidetextanchor="middle",
+                textangle=0,
                 textfont_color=colours.background,
                 hovertemplate="%{y}: %{x:.1f} % %{fullData.name}<extra></extra>",
                 width=0.6,
             )
     figure.update_layout(barmode="stack", legend={"traceorder": "normal"})
     figure.update_xaxes(title_text="share of rows (%)", range=[0, 100])
-    figure.update_yaxes(gridcolor="rgba(0,0,0,0)")
+    figure.update_yaxes(gridcolor="rgba(0,0,0,0)", ticksuffix="  ")
     return _or_empty(figure, roles, colours)
 
 
@@ -72,15 +81,12 @@ def distribution(
     width = _bin_width([value for values in known.values() for value in values])
     for side, values in known.items():
         colour = _side_colour(side, colours)
+        is_candidate = side == "candidate"
         figure.add_histogram(
             x=values,
             name=side,
-            marker={
-                "color": colour,
-                "line": {"color": colour, "width": 1},
-                "pattern": {"shape": "" if side == "candidate" else "/", "solidity": 0.25},
-            },
-            opacity=0.62,
+            marker={"color": colour if is_candidate else "rgba(0,0,0,0)", "line": {"color": colour, "width": 0 if is_candidate else 2}},
+            opacity=0.55 if is_candidate else 1,
             xbins={"size": width, "start": 0},
             hovertemplate=f"{side}: %{{y}} requests in %{{x}} s<extra></extra>",
         )
@@ -89,16 +95,23 @@ def distribution(
             _quantile(values, 0.95),
             f"P95 {side}",
             colour,
-            "solid" if side == "candidate" else "dot",
-            1.0 if side == "candidate" else 0.88,
+            "solid" if is_candidate else "dot",
+            1.0 if is_candidate else 0.88,
         )
     reach = max((values[-1] for values in known.values()), default=0.0)
     for limit, name, height in ((floor, "floor", 0.76), (baseline_limit, "limit from baseline", 0.64)):
-        if limit is not None and limit <= 2.5 * reach:
+        if limit is not None and limit <= 1.5 * reach:
             _line(figure, limit, name, colours.bad, "dash", height)
         elif limit is not None and known:
             figure.add_annotation(
-                text=f"{name} {tables.seconds(limit)} →", xref="paper", yref="paper", x=1, y=height, showarrow=False, xanchor="right"
+                text=f"{name} {tables.seconds(limit)} →",
+                xref="paper",
+                yref="paper",
+                x=1,
+                y=height,
+                showarrow=False,
+                xanchor="right",
+                font={"color": colours.bad},
             )
     figure.update_layout(barmode="overlay", bargap=0.04)
     figure.update_xaxes(title_text=f"{what} (s)", rangemode="tozero")
@@ -152,7 +165,8 @@ def curve(points: Mapping[str, Sequence[tuple[int, float]]], title: str, colours
 
 def series(items: Sequence[wire.Series], unit: str, colours: theme.Palette) -> go.Figure:
     """Prometheus series over time."""
-    figure = _figure(colours, height=220)
+    figure = _figure(colours, height=210)
+    figure.update_layout(margin_t=12 if len(items) < 2 else 34)
     inks = (colours.accent, colours.live, colours.candidate, colours.unsure, colours.broken)
     shown = [item for item in items if item.points]
     for position, item in enumerate(shown):
@@ -204,16 +218,21 @@ def _side_colour(side: str, colours: theme.Palette) -> str:
     return colours.candidate if side == "candidate" else colours.live
 
 
+def _named(check: wire.Check) -> str:
+    source = "" if check.against == "floor" else f" ({check.against})"
+    return f"{check.name} {tables.comparison(check.comparison)} {tables.number(check.limit, check.unit)}{source}"
+
+
 def _ratio(value: float | None, limit: float) -> float:
     return (value or 0.0) / limit
 
 
-def _error_bars(shown: Sequence[wire.Check]) -> dict[str, object] | None:
+def _error_bars(shown: Sequence[wire.Check], colours: theme.Palette) -> dict[str, object] | None:
     if not any(check.interval for check in shown):
         return None
     highs = [100 * _ratio(check.interval.high - (check.value or 0), check.limit) if check.interval else 0 for check in shown]
     lows = [100 * _ratio((check.value or 0) - check.interval.low, check.limit) if check.interval else 0 for check in shown]
-    return {"type": "data", "symmetric": False, "array": highs, "arrayminus": lows}
+    return {"type": "data", "symmetric": False, "array": highs, "arrayminus": lows, "color": colours.muted, "thickness": 2}
 
 
 def _line(figure: go.Figure, x: float, name: str, colour: str, dash: str, height: float) -> None:
@@ -236,4 +255,6 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def _bin_width(values: Sequence[float]) -> float:
-    return max(max(values, default=1.0) / 28, 1e-6)
+    """A width that gives about 1.6 times the root of the count in bins, from 8 to 30."""
+    bins = min(30, max(8, round(1.6 * len(values) ** 0.5)))
+    return float(max(max(values, default=1.0) / bins, 1e-6))

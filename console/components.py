@@ -35,6 +35,22 @@ def styles() -> None:
     st.html(_COPY, unsafe_allow_javascript=True)
 
 
+def brand() -> None:
+    """Mark and name at the head of the navigation, in the mode's colours."""
+    ink = colours()
+    arch = (
+        f'<g fill="none" stroke="{ink.accent}" stroke-width="2.4" stroke-linecap="round"><path d="M4 21V10a8 8 0 0 1 16 0v11"/>'
+        '<path d="M9 21v-9a3 3 0 0 1 6 0v9"/><path d="M1.5 21h21"/></g>'
+    )
+    words = f'<text x="32" y="18.5" font-family="sans-serif" font-size="15.5" font-weight="600" fill="{ink.text}">Gatewright</text>'
+    head = '<svg xmlns="http://www.w3.org/2000/svg"'
+    st.logo(
+        f'{head} width="128" height="24" viewBox="0 0 128 24">{arch}{words}</svg>',
+        icon_image=f'{head} width="24" height="24" viewBox="0 0 24 24">{arch}</svg>',
+        size="large",
+    )
+
+
 def colours() -> theme.Palette:
     """The palette of the mode the visitor sees."""
     return theme.palette(st.context.theme.type)

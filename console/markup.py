@@ -82,6 +82,10 @@ def when(at: datetime | None, now: datetime) -> str:
     return f'<time{stamp} title="{text(tables.exact(at))}">{text(tables.ago(at, now))}</time>'
 
 
+def who(actor: str, interface: str) -> str:
+    return f'<span class="gw-who">{text(actor or tables.NOTHING)} <span class="gw-muted">{text(interface)}</span></span>'
+
+
 def identifier(value: str, length: int = 8) -> str:
     """A short id; a click copies the whole one."""
     if not value:
@@ -114,9 +118,13 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterab
     return f'<div class="gw-scroll"><table class="gw-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def facts(pairs: Iterable[tuple[str, str]]) -> str:
-    """Names and ready-made values, side by side."""
-    return '<dl class="gw-facts">' + "".join(f"<div><dt>{text(name)}</dt><dd>{value}</dd></div>" for name, value in pairs) + "</dl>"
+def facts(pairs: Iterable[tuple[str, str]], *, is_wide: bool = False) -> str:
+    """Names and ready-made values, side by side; wide for sentences."""
+    return (
+        f'<dl class="gw-facts{" gw-wide" if is_wide else ""}">'
+        + "".join(f"<div><dt>{text(name)}</dt><dd>{value}</dd></div>" for name, value in pairs)
+        + "</dl>"
+    )
 
 
 def empty(title: str, advice: str, icon: str = "◌") -> str:
@@ -145,7 +153,7 @@ def verdict(verdict: wire.Verdict, title: str, footer: Sequence[str] = ()) -> st
         f'<section class="gw-verdict gw-edge-{tone}"><header><span class="gw-mark gw-{tone}" aria-hidden="true">{icon}</span>'
         f'<div><div class="gw-question">{text(title)}</div><div class="gw-outcome gw-ink-{tone}">{word}</div></div>'
         f'<span class="gw-badge gw-broken" title="How the checks are decided">rules: {text(verdict.rules)}</span></header>'
-        f'<p class="gw-why">{text(verdict.reason)}</p>{_checks(verdict.checks)}'
+        f'<p class="gw-why">{text(tables.sentence(verdict.reason))}</p>{_checks(verdict.checks)}'
         + (f'<ul class="gw-notes">{notes}</ul>' if notes else "")
         + (f"<footer>{' · '.join(footer)}</footer>" if footer else "")
         + "</section>"
@@ -193,7 +201,8 @@ def differing(answer: str, other: str, side: str) -> str:
 
 def side(tone: str, head: str, body: str, footer: str) -> str:
     """One side's answer of a comparison; all parts ready-made."""
-    return f'<div class="gw-side gw-top-{tone}"><div>{head}</div><div class="gw-side-text">{body}</div><div class="gw-muted">{footer}</div></div>'
+    answer = f'<div class="gw-side-text">{body}</div>'
+    return f'<div class="gw-side gw-top-{tone}"><div>{head}</div>{answer}<div class="gw-muted">{footer}</div></div>'
 
 
 def grade(letter: str) -> str:
@@ -231,12 +240,16 @@ def _checks(checks: Sequence[wire.Check]) -> str:
             text(check.name),
             f"<strong>{tables.number(check.value, check.unit)}</strong>",
             _interval(check),
-            f"{text(check.comparison)} {tables.number(check.limit, check.unit)} <span class='gw-muted'>{text(check.against)}</span>",
+            f"{_limit(check)} <span class='gw-muted'>{text(check.against)}</span>",
             f'<span class="{"gw-ink-bad" if (check.margin or 0) < 0 else ""}">{tables.signed(check.margin, check.unit)}</span>',
         )
         for check in checks
     ]
     return table(("", "Check", "Value", "Interval", "Limit", "Margin"), rows, numeric=(2, 3, 4, 5))
+
+
+def _limit(check: wire.Check) -> str:
+    return f"{tables.comparison(check.comparison)} {tables.number(check.limit, check.unit)}"
 
 
 def _interval(check: wire.Check) -> str:
@@ -254,7 +267,7 @@ def _evidence(item: wire.Evidence, link: str) -> str:
     trail = " · ".join(part for part in (source, anchor) if part)
     return (
         f'<li><span class="gw-mark gw-{tone}" aria-hidden="true">{icon}</span><div><strong>{text(item.title)}</strong> '
-        f'<span class="gw-ink-{tone}">{word}</span><br>{text(item.reason)}<div class="gw-muted">{trail}</div></div></li>'
+        f'<span class="gw-ink-{tone}">{word}</span><br>{text(tables.sentence(item.reason))}<div class="gw-muted">{trail}</div></div></li>'
     )
 
 
@@ -274,11 +287,13 @@ def _node(step: wire.Step, now: datetime) -> str:
 
 def _line(line: wire.LogLine) -> str:
     level = line.level.upper()
-    tone = {"ERROR": "bad", "CRITICAL": "bad", "WARNING": "unsure", "WARN": "unsure", "DEBUG": "broken"}.get(level, "accent")
+    tone = {"ERROR": "bad", "CRITICAL": "bad", "WARNING": "unsure", "WARN": "unsure", "DEBUG": "broken", "PROGRESS": "broken"}.get(
+        level, "accent"
+    )
     extra = " ".join(f"{name}={value}" for name, value in line.fields.items())
     return (
         f'<div title="{text(line.time)}"><span class="gw-log-time">{text(line.time[11:19])}</span>'
-        f'<span class="gw-log-level gw-ink-{tone}">{text(level[:7])}</span><span class="gw-log-step">{text(line.step)}</span>'
+        f'<span class="gw-log-level gw-ink-{tone}">{text(level[:8])}</span><span class="gw-log-step">{text(line.step)}</span>'
         f'<span class="gw-log-text">{text(line.message)} <span class="gw-muted">{text(extra)}</span></span></div>'
     )
 

@@ -1,4 +1,4 @@
-"""What pages read from the API, cached for seconds and shared by all visitors. A silent API leaves the last answer standing, marked stale."""
+"""What pages read from the API, cached for seconds, shared by all. A silent API leaves the last answer standing, marked stale."""
 
 from __future__ import annotations
 

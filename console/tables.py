@@ -49,8 +49,9 @@ def signed(value: float | None, unit: str = "") -> str:
     """A difference with its sign; a share's difference is in percentage points."""
     if value is None or value != value:
         return NOTHING
-    sign = "+" if value >= 0 else "−"
-    return f"{sign}{abs(value) * 100:.1f} pp" if unit == "%" else f"{sign}{number(abs(value), unit)}"
+    text = f"{abs(value) * 100:.1f} pp" if unit == "%" else number(round(abs(value), 3), unit)
+    sign = "±" if text.split()[0] in ("0", "0.0") else "+" if value > 0 else "−"
+    return f"{sign}{text}"
 
 
 def seconds(value: float | None) -> str:
@@ -88,7 +89,8 @@ def exact(at: datetime | None) -> str:
 
 def short(identifier: str, length: int = 8) -> str:
     """The head of a long id; a readable one stays whole."""
-    return identifier if len(identifier) <= length + 4 else identifier[:length]
+    is_readable = "-" in identifier and len(identifier) <= 24
+    return identifier if is_readable or len(identifier) <= length + 4 else identifier[:length]
 
 
 def size(count_bytes: int) -> str:
@@ -166,6 +168,27 @@ def is_regression(live_grade: str, candidate_grade: str) -> bool:
     """The candidate's grade is below live's."""
     order = {"A": 0, "B": 1, "C": 2}
     return live_grade in order and candidate_grade in order and order[candidate_grade] > order[live_grade]
+
+
+def comparison(sign: str) -> str:
+    """A comparison as it is printed."""
+    return {"<=": "≤", ">=": "≥"}.get(sign, sign)
+
+
+def sentence(reason: str) -> str:
+    """A verdict's reason with its comparisons as they are printed."""
+    return reason.replace(">=", "≥").replace("<=", "≤")
+
+
+def tally(verdict: wire.Verdict) -> str:
+    """How the checks went, in words; the reason itself when there are none."""
+    unmet = [check for check in verdict.checks if check.outcome != "pass"]
+    if not verdict.checks:
+        return sentence(verdict.reason)
+    if not unmet:
+        return f"all {count(len(verdict.checks), 'check')} passed."
+    names = ", ".join(dict.fromkeys(check.name for check in unmet))
+    return f"{len(unmet)} of {count(len(verdict.checks), 'check')} did not pass ({names})."
 
 
 def limit(verdict: wire.Verdict, words: str, against: str) -> float | None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import secrets
-import shutil
 import socket
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +22,7 @@ from controlplane.clients import (
     mlflow_registry,
     object_store,
     openai_judge,
+    processes,
     prometheus,
     run_store,
     vllm_inference,
@@ -204,19 +203,7 @@ def _replica(url: str, timeouts: settings_module.Timeouts) -> vllm_inference.Vll
 def _executor(settings: settings_module.Settings) -> ports.Executor:
     if settings.executor != "local":
         raise errors.InvalidInput(f"The executor {settings.executor!r} is not offered yet.", hint="Set GATEWRIGHT_EXECUTOR=local.")
-    return local_jobs.LocalJobs(settings.runs_dir, os.environ, _gpu_ids())
-
-
-def _gpu_ids() -> tuple[int, ...]:
-    """GPUs that jobs may use, as the driver counts them; none where there is no driver."""
-    if shutil.which("nvidia-smi") is None:
-        return ()
-    command = ("nvidia-smi", "--query-gpu=index", "--format=csv,noheader")
-    try:
-        listed = subprocess.run(command, capture_output=True, text=True, timeout=NVIDIA_SMI_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    return tuple(int(line) for line in listed.stdout.split() if line.isdecimal())
+    return local_jobs.LocalJobs(settings.runs_dir, os.environ, processes.gpu_ids())
 
 
 def _probe(name: str, address: str, ask: Callable[[], object], hint: str, *, is_optional: bool = False) -> health.Probe:

@@ -164,6 +164,10 @@ class Inference(Protocol):
         """Makes `slot` answer from `directory`, dropping what it answered from before, and checks that it does."""
         ...
 
+    def unload(self, slot: str) -> None:
+        """Safe to repeat: a slot that is not served is left alone."""
+        ...
+
     def chat(self, name: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int, temperature: float = 0.0) -> Answer: ...
 
     def stream(

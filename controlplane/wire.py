@@ -1,4 +1,4 @@
-"""The bodies of our HTTP API: what a request carries and what an answer holds. Shared by the API and its typed client; no rule lives here."""
+"""The bodies of our HTTP API: what a request carries, what an answer holds. Shared by API and typed client; no rule lives here."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class RunProgress(Body):
 
 
 class LogLine(Body):
-    """`id` is `<step>:<number>`, what a client sends back as Last-Event-ID."""
+    """`id` is what a client sends back as Last-Event-ID: `<step>:<number>`, then the steps beside it; do not take it apart."""
 
     id: str
     step: str
@@ -122,7 +122,10 @@ class LogLine(Body):
 
 
 class Version(Body):
-    """`stage` is the furthest place on the track: registered, candidate, staged, eval-passed, eval-failed, perf-passed, perf-failed, live, previous."""
+    """`stage` is the furthest place on the track.
+
+    One of registered, candidate, staged, eval-passed, eval-failed, perf-passed, perf-failed, live, previous.
+    """
 
     model: str
     number: int

@@ -48,7 +48,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Round:
-    """One comparison: what was asked, in which order the sides stand, whether their names are hidden, what they said, the judge and the vote."""
+    """One comparison: what was asked, in which order the sides stand and whether unnamed, what they said, the judge and the vote."""
 
     model: str
     prompt: Prompt
@@ -138,7 +138,7 @@ def _drawn() -> Prompt:
         )
         st.button("Any row", key="compare_any", icon=":material/shuffle:", on_click=_go_anywhere, args=(ids,))
     row = rows[chosen]
-    st.html(markup.facts([("Context", markup.text(row.context or "(none)")), ("Reference answer", markup.text(row.answer))]))
+    st.html(markup.facts([("Context", markup.text(row.context or "(none)")), ("Reference answer", markup.text(row.answer))], is_wide=True))
     return Prompt(row.question, row.context, row.answer, row.answerable)
 
 
@@ -158,10 +158,10 @@ def _ask_pressed(prompt: Prompt) -> bool:
             key="compare_ask",
             icon=":material/compare_arrows:",
             disabled=not prompt.question,
-            help="Type a question first." if not prompt.question else "Both answer at the same time.",
         )
         st.toggle("Blind", key="compare_blind", help="Hides which is which, in random order, until you have voted.")
         st.number_input("Longest answer (tokens)", 1, 1024, 48, key="compare_max_tokens", width=190)
+        st.caption("Both answer at the same time." if prompt.question else "Type a question first.")
     return is_pressed
 
 

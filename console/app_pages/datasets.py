@@ -82,12 +82,7 @@ def _upload() -> None:
         version = middle.number_input("Version", min_value=1, value=1, step=1, key="datasets_version")
         split = right.selectbox("Split", datasets.SPLITS, key="datasets_new_split")
         file = st.file_uploader("JSONL file", type=["jsonl"], key="datasets_file")
-        if (
-            st.button(
-                "Upload and check", key="datasets_send", disabled=file is None or not name.strip(), help="Choose a file and name it first."
-            )
-            and file
-        ):
+        if st.button("Upload and check", key="datasets_send", disabled=file is None or not name.strip()) and file:
             _send(name.strip(), int(version), split, file.name, file.getvalue())
 
 

@@ -58,7 +58,7 @@ def _answer(evaluation: wire.Evaluation) -> str:
     how_sure = (
         "with confidence intervals" if any(check.interval for check in evaluation.verdict.checks) else "by point values, without intervals"
     )
-    return f"{name} {words[evaluation.verdict.outcome]}: {evaluation.verdict.reason} Measured on {asked}, decided {how_sure}."
+    return f"{name} {words[evaluation.verdict.outcome]}: {tables.tally(evaluation.verdict)} Measured on {asked}, decided {how_sure}."
 
 
 def _card(evaluation: wire.Evaluation) -> None:
@@ -160,7 +160,8 @@ def _one(shown: list[dict[str, Any]]) -> None:
                 ("Question", markup.text(pair["question"])),
                 ("Context", markup.text(pair["context"] or "(none)")),
                 (f"Reference answer ({kind})", markup.text(pair["reference"])),
-            ]
+            ],
+            is_wide=True,
         )
     )
     sides = [(side, pair[side]) for side in ("candidate", "live") if pair[side] is not None]

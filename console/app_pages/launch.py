@@ -6,16 +6,14 @@ import streamlit as st
 
 from console import components, markup, reads, session, tables
 from controlplane import wire
-from controlplane.core import errors
+from controlplane.core import errors, workflows
 
 
 def draw() -> None:
     place = st.empty()
-    workflows = {workflow.name: workflow for workflow in reads.workflows()}
-    name = components.choose(
-        "Workflow", list(workflows), "launch_workflow", "workflow", show=lambda one: f"{workflows[one].title}  ({one})"
-    )
-    workflow = workflows[name]
+    known = {workflow.name: workflow for workflow in reads.workflows()}
+    name = components.choose("Workflow", list(known), "launch_workflow", "workflow", show=lambda one: f"{known[one].title}  ({one})")
+    workflow = known[name]
     with place:
         components.headline("What will this do, take and cost?", _answer(workflow))
     left, right = st.columns([3, 2], gap="large")
@@ -76,9 +74,23 @@ def _beside(workflow: wire.Workflow, values: dict[str, str]) -> None:
             for position, step in enumerate(workflow.steps, start=1)
         ]
         st.html(markup.table(("", "Step", "Usually"), rows, numeric=(2,)))
+        st.caption(_cost(workflow))
         components.title("The same on the command line")
         defaults = {parameter.name: parameter.default for parameter in workflow.parameters}
         st.code(tables.command(workflow.name, values, defaults), language="bash", wrap_lines=True)
+
+
+def _cost(workflow: wire.Workflow) -> str:
+    """What a cluster is asked for at most at once; the local executor runs the steps on this machine."""
+    steps = workflows.get(workflow.name).steps
+    gpus = max(step.resources.gpus for step in steps)
+    memory = max((step.resources.memory_limit for step in steps), key=_mebibytes)
+    asks = f"{tables.count(gpus, 'GPU')} and {memory} of memory" if gpus else f"no GPU and {memory} of memory"
+    return f"On a cluster the largest step asks for {asks}. The local profile uses this machine and costs nothing more."
+
+
+def _mebibytes(amount: str) -> float:
+    return float(amount[:-2]) * {"Mi": 1, "Gi": 1024}[amount[-2:]]
 
 
 def _usual(workflow: wire.Workflow, step: wire.StepSpec) -> str:

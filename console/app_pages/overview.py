@@ -14,6 +14,11 @@ def draw() -> None:
     components.headline("What is live, and is anything waiting for me?", overview.headline, _tone(overview))
     for problem in overview.problems:
         st.warning(problem, icon=":material/warning:")
+    for address, slot in _drifting(overview):
+        st.warning(
+            f"{slot.name} on `{address}` does not serve the version that the registry names; reconciliation is at work.",
+            icon=":material/sync_problem:",
+        )
     if not overview.models:
         components.empty("No model is registered yet.", "Start with a training run: it ends in the first candidate.")
         components.link("launch", "Launch a training run", workflow="training")
@@ -28,8 +33,11 @@ def draw() -> None:
 
 
 def _tone(overview: wire.Overview) -> str:
-    is_drifting = any(slot.state == "drift" for replica in overview.replicas for slot in replica.slots)
-    return "unsure" if overview.problems or is_drifting else "live"
+    return "unsure" if overview.problems or _drifting(overview) else "live"
+
+
+def _drifting(overview: wire.Overview) -> list[tuple[str, wire.SlotState]]:
+    return [(replica.address, slot) for replica in overview.replicas for slot in replica.slots if slot.state == "drift"]
 
 
 def _model(model: wire.OverviewModel) -> None:
@@ -60,17 +68,19 @@ def _activity(overview: wire.Overview) -> None:
     if not overview.events:
         components.empty("Nothing has happened yet.", "Launches, gates and promotions appear here with who did them.")
         return
+    heads = ("When", "What", "Version", "Who", "Why")
     rows = [
         (
             markup.when(event.at, session.now()),
             markup.text(event.action),
             f"{markup.text(event.model)} v{event.version}" if event.version else markup.text(event.model),
-            f"{markup.text(event.actor or tables.NOTHING)} <span class='gw-muted'>{markup.text(event.interface)}</span>",
+            markup.who(event.actor, event.interface),
             markup.text(event.reason),
         )
         for event in overview.events[:10]
     ]
-    st.html(markup.table(("When", "What", "Version", "Who", "Why"), rows))
+    shown = len(heads) if any(event.reason for event in overview.events[:10]) else len(heads) - 1
+    st.html(markup.table(heads[:shown], [row[:shown] for row in rows]))
 
 
 def _runs(runs: tuple[wire.Run, ...]) -> None:
@@ -88,12 +98,22 @@ def _replicas(replicas: tuple[wire.Replica, ...]) -> None:
         components.empty("No replica is known.", "Set GATEWRIGHT_VLLM_URLS to the vLLM servers, or start the local stack.")
         return
     rows = [
-        (markup.text(replica.address), markup.text(slot.name), markup.state(slot.state)) for replica in replicas for slot in replica.slots
-    ] or [
-        (markup.text(one.address), "", markup.badge("✓", "healthy", "good") if one.is_healthy else markup.badge("✕", "down", "bad"))
-        for one in replicas
+        (
+            f"<code>{markup.text(replica.address)}</code>",
+            markup.badge("✓", "healthy", "good") if replica.is_healthy else markup.badge("✕", "down", "bad"),
+            _slots(replica) or markup.text(replica.detail),
+        )
+        for replica in replicas
     ]
-    st.html(markup.table(("Server", "Slot", "State"), rows))
+    st.html(markup.table(("Server", "Health", "Slots"), rows))
+
+
+def _slots(replica: wire.Replica) -> str:
+    """How many slots answer with the wanted version, and by name those that do not."""
+    agreeing = sum(slot.state == "agrees" for slot in replica.slots)
+    drifting = [markup.badge("✕", f"{slot.name} drifts", "bad") for slot in replica.slots if slot.state == "drift"]
+    agreed = [markup.badge("✓", f"{agreeing} in agreement", "good")] if agreeing else []
+    return "".join([*agreed, *drifting])
 
 
 draw()

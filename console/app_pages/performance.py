@@ -61,7 +61,7 @@ def _answer(performance: wire.Performance) -> str:
     }
     against = f" beside v{performance.baseline_version}" if performance.baseline_version else ", with no baseline"
     sent = tables.count(len(performance.samples), "request")
-    return f"{name} {words[performance.verdict.outcome]}: {performance.verdict.reason} Measured with {sent}{against}."
+    return f"{name} {words[performance.verdict.outcome]}: {tables.tally(performance.verdict)} Measured with {sent}{against}."
 
 
 def _card(performance: wire.Performance) -> None:
@@ -80,8 +80,8 @@ def _distributions(performance: wire.Performance) -> None:
     for column, (title, what, words, measure) in zip(
         st.columns(2, gap="large"),
         (
-            ("End-to-end latency", "latency", "latency", lambda sample: sample.total_seconds),
-            ("Time to first token", "time to first token", "ttft", lambda sample: sample.first_token_seconds),
+            ("End-to-end latency", "latency", "latency", _total_seconds),
+            ("Time to first token", "time to first token", "ttft", _first_token_seconds),
         ),
         strict=True,
     ):
@@ -94,6 +94,14 @@ def _distributions(performance: wire.Performance) -> None:
             components.title(title)
             figure = charts.distribution(sides, what, floor, components.colours(), baseline)
             st.plotly_chart(figure, key=f"performance_{words}", theme=None)
+
+
+def _total_seconds(sample: wire.Sample) -> float | None:
+    return sample.total_seconds
+
+
+def _first_token_seconds(sample: wire.Sample) -> float | None:
+    return sample.first_token_seconds
 
 
 def _sides(performance: wire.Performance) -> dict[str, tuple[wire.Sample, ...]]:

@@ -61,13 +61,13 @@ def _button(plan: wire.Plan) -> str:
 
 def _decide(plan: wire.Plan) -> None:
     left, right = st.columns([1, 1], gap="large")
-    with left, st.container(border=True):
+    with left, st.container(border=True, height="stretch"):
         components.title("Evidence")
         if plan.evidence:
             st.html(markup.checklist(plan.evidence, _links(plan)))
         else:
             components.empty("No evidence.", "No version stands at this place of the track.")
-    with right, st.container(border=True):
+    with right, st.container(border=True, height="stretch"):
         components.title("Aliases and replicas")
         if plan.moves:
             st.html(markup.moves(plan.moves))
@@ -114,8 +114,7 @@ def _press(plan: wire.Plan) -> None:
         disabled=not is_ready,
         help=_why_not(plan, reason),
     )
-    if not is_ready:
-        st.caption(_why_not(plan, reason))
+    st.caption(_why_not(plan, reason))
     if is_pressed:
         _apply(plan, reason.strip())
 
@@ -178,16 +177,14 @@ def _roll_back(model: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="promotion_back"):
         blocked = plan.refusal or (f"{plan.holder} is promoting now." if plan.holder else "")
         with st.popover(label, icon=":material/undo:", disabled=bool(blocked), key="promotion_rollback"):
-            st.markdown(
-                f"**v{plan.version} goes live again and v{plan.replaces} becomes previous.** No gate is asked; the same press brings it back."
-            )
+            words = f"**v{plan.version} goes live again and v{plan.replaces} becomes previous.**"
+            st.markdown(f"{words} No gate is asked; the same press brings it back.")
             reason = st.text_input("Reason (required)", key="promotion_rollback_reason", max_chars=500, live="400ms")
             if st.button(
                 f"Make v{plan.version} live again",
                 key="promotion_rollback_confirm",
                 icon=":material/undo:",
                 disabled=not reason.strip(),
-                help="Write a reason first." if not reason.strip() else None,
             ):
                 _apply(plan, reason.strip())
         st.caption(blocked or "The way back: brings the previous version live again.")
@@ -205,7 +202,7 @@ def _timeline(model: str) -> None:
             markup.badge("↺", "rollback", "broken") if one.is_rollback else markup.badge("▲", "promotion", "live"),
             f"{f'v{one.replaces}' if one.replaces else 'none'} → <strong>v{one.version}</strong>",
             markup.state(one.state),
-            f"{markup.text(one.actor or tables.NOTHING)} <span class='gw-muted'>{markup.text(one.interface)}</span>",
+            markup.who(one.actor, one.interface),
             markup.text(one.reason or one.error),
             markup.identifier(one.digest, 12),
         )

@@ -46,6 +46,7 @@ def _trends(versions: list[wire.Version]) -> None:
             tables.number(values[-1], tables.metric_unit(name)),
             change,
             delta_color="off",
+            delta_arrow="off",
             border=True,
             chart_data=values if len(values) > 1 else None,
             help=f"The newest version's, over the last {len(values)} versions; the change is to the one before.",
@@ -67,8 +68,11 @@ def _table(versions: list[wire.Version]) -> None:
         key="registry_table",
         on_select=lambda: _select(rows),
         selection_mode="multi-row",
+        placeholder=tables.NOTHING,
         column_config={
-            "Aliases": st.column_config.MultiselectColumn(options=options, color=tones, width="large"),
+            "Aliases": st.column_config.MultiselectColumn(options=options, color=tones, width="medium"),
+            "Throughput": st.column_config.NumberColumn(format="%.2f req/s"),
+            "Version": st.column_config.TextColumn(pinned=True),
             **shares,
             **plain,
             **timed,
@@ -191,7 +195,10 @@ def _learning(detail: wire.VersionDetail) -> None:
     left.plotly_chart(charts.curve(losses, "loss (nats per token)", components.colours()), key="registry_curves", theme=None)
     rows = [(markup.text(name), markup.text(value)) for name, value in sorted(detail.parameters.items())]
     with right:
-        st.html(markup.table(("Parameter", "Value"), rows)) if rows else components.empty("No parameters were recorded.", "")
+        if rows:
+            st.html(markup.table(("Parameter", "Value"), rows))
+        else:
+            components.empty("No parameters were recorded.", "The training run logs them to MLflow.")
 
 
 def _files(name: str, detail: wire.VersionDetail) -> None:

@@ -50,7 +50,7 @@ def _list(is_one_open: bool) -> None:
             markup.identifier(run.id),
             markup.when(run.created_at, session.now()),
             tables.seconds(tables.duration(run, session.now())),
-            f"{markup.text(run.created_by or tables.NOTHING)} <span class='gw-muted'>{markup.text(run.interface)}</span>",
+            markup.who(run.created_by, run.interface),
             markup.text(run.reason),
         )
         for run in runs
@@ -74,7 +74,10 @@ def _run(run_id: str) -> None:
     is_over = run.state in _FINAL
     with st.container(border=True, key="runs_detail"):
         st.html(f"<strong>{markup.text(run.title)}</strong> {markup.identifier(run.id, 16)}")
-        components.live("runs_state", 2)(lambda: _state(run_id))() if not is_over else _state(run_id)
+        if is_over:
+            _state(run_id)
+        else:
+            components.live("runs_state", 2)(lambda: _state(run_id))()
         _actions(run)
     log, outputs, parameters = st.tabs(["Log", "Outputs", "Parameters"])
     with log:
@@ -110,24 +113,17 @@ def _state(run_id: str) -> None:
 
 def _actions(run: wire.Run) -> None:
     is_over = run.state in _FINAL
-    with st.container(horizontal=True):
-        if st.button(
-            "Cancel",
-            key="runs_cancel",
-            icon=":material/cancel:",
-            disabled=is_over or run.is_cancel_asked,
-            help="The run is over." if is_over else "Asks every running step to stop; they get 10 seconds.",
-        ):
+    can_retry = is_over and run.state != "succeeded"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Cancel", key="runs_cancel", icon=":material/cancel:", disabled=is_over or run.is_cancel_asked):
             _act("cancel", run.id)
-        if st.button(
-            "Retry",
-            key="runs_retry",
-            icon=":material/replay:",
-            disabled=not is_over or run.state == "succeeded",
-            help="Only a run that did not succeed can be retried; what it finished is kept.",
-        ):
+        if st.button("Retry", key="runs_retry", icon=":material/replay:", disabled=not can_retry):
             _act("retry", run.id)
         components.link("launch", "Launch again", ":material/play_circle:", workflow=run.workflow)
+        if not is_over:
+            st.caption("Cancel asks every running step to stop; each gets 10 seconds.")
+        elif can_retry:
+            st.caption("Retry keeps what the run has finished.")
 
 
 def _act(verb: str, run_id: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from typing import Annotated
+from urllib.parse import unquote
 
 import fastapi
 
@@ -29,7 +30,7 @@ def _plane(request: fastapi.Request) -> plane.Plane:
 
 
 def _caller(request: fastapi.Request) -> promote.Caller:
-    actor = request.headers.get("x-gatewright-actor", "")
+    actor = unquote(request.headers.get("x-gatewright-actor", ""))  # headers carry ASCII; people's names do not
     interface = request.headers.get("x-gatewright-interface", "")
     return promote.Caller(actor if NAME.fullmatch(actor) else "anonymous", interface if interface in INTERFACES else "api", "")
 

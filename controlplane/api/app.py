@@ -11,7 +11,7 @@ import prometheus_client
 from fastapi import responses
 
 from controlplane import plane as plane_module
-from controlplane.api import access, comparisons, datasets, jobs, logs, loops, models, problems, promotions, whole
+from controlplane.api import access, comparisons, datasets, jobs, limits, logs, loops, models, problems, promotions, whole
 
 ROUTERS = (whole.router, jobs.router, logs.router, models.router, promotions.router, comparisons.router, datasets.router)
 
@@ -30,6 +30,7 @@ def create(plane: plane_module.Plane, *, with_loops: bool = True) -> fastapi.Fas
     app = fastapi.FastAPI(title="Gatewright", version="1", lifespan=lifespan, docs_url="/docs", redoc_url=None)
     app.state.plane = plane
     problems.install(app)
+    app.add_middleware(limits.BodyLimit)
     app.middleware("http")(_with_request_id)
     for router in ROUTERS:
         app.include_router(router, prefix="/api/v1", dependencies=[fastapi.Depends(access.require_token)])

@@ -27,7 +27,14 @@ STATUS: dict[type[errors.GatewrightError], tuple[int, str]] = {
 def of(error: errors.GatewrightError, request_id: str) -> wire.Problem:
     status, slug = STATUS.get(type(error), (500, "error"))
     return wire.Problem(
-        type=f"urn:gatewright:{slug}", title=error.title, status=status, detail=error.detail, hint=error.hint, request_id=request_id
+        type=f"urn:gatewright:{slug}",
+        title=error.title,
+        status=status,
+        detail=error.detail,
+        hint=error.hint,
+        request_id=request_id,
+        system=getattr(error, "system", ""),
+        address=getattr(error, "address", ""),
     )
 
 
@@ -36,12 +43,12 @@ def install(app: fastapi.FastAPI) -> None:
 
     @app.exception_handler(errors.GatewrightError)
     def ours(request: fastapi.Request, error: errors.GatewrightError) -> responses.JSONResponse:
-        return _response(of(error, _id(request)))
+        return respond(of(error, _id(request)))
 
     @app.exception_handler(exceptions.RequestValidationError)
     def invalid(request: fastapi.Request, error: exceptions.RequestValidationError) -> responses.JSONResponse:
         faults = "; ".join(f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors())
-        return _response(of(errors.InvalidInput(faults, hint="See /docs for what this address takes."), _id(request)))
+        return respond(of(errors.InvalidInput(faults, hint="See /docs for what this address takes."), _id(request)))
 
     @app.exception_handler(starlette_exceptions.HTTPException)
     def http(request: fastapi.Request, error: starlette_exceptions.HTTPException) -> responses.JSONResponse:
@@ -59,16 +66,16 @@ def install(app: fastapi.FastAPI) -> None:
             hint=hint,
             request_id=_id(request),
         )
-        return _response(problem)
+        return respond(problem)
 
     @app.exception_handler(Exception)
     def unexpected(request: fastapi.Request, error: Exception) -> responses.JSONResponse:
         logger.error("request %s failed", _id(request), exc_info=error)
         hint = f"Look for request {_id(request)} in the API's log."
-        return _response(of(errors.GatewrightError("Something unexpected went wrong.", hint=hint), _id(request)))
+        return respond(of(errors.GatewrightError("Something unexpected went wrong.", hint=hint), _id(request)))
 
 
-def _response(problem: wire.Problem) -> responses.JSONResponse:
+def respond(problem: wire.Problem) -> responses.JSONResponse:
     headers = {"X-Request-Id": problem.request_id}
     return responses.JSONResponse(problem.model_dump(), status_code=problem.status, media_type="application/problem+json", headers=headers)
 

@@ -43,7 +43,7 @@ class AliasChange:
 
 @dataclass(frozen=True)
 class Promotion:
-    """What a promotion or rollback will do, in the order it must be done: serve first, `previous` next, `live` last but one, then clean up."""
+    """What a promotion or rollback will do, in this order: serve first, `previous` next, then `live`, then clean up."""
 
     version: int
     replaces: int | None
@@ -93,11 +93,17 @@ def undo(plan: Promotion, before: Aliases) -> list[AliasChange]:
     return [AliasChange(alias, before.get(alias)) for alias in touched]
 
 
-def undo_interrupted(aliases: Aliases, version: int, replaced: int | None, *, is_rollback: bool) -> list[AliasChange]:
-    """What mends a promotion that stopped before `live` moved: only `previous` can have moved, onto the version that is still live."""
-    if replaced is None or aliases.get(Alias.PREVIOUS) != replaced:
-        return []
-    return [AliasChange(Alias.PREVIOUS, version if is_rollback else None)]
+def rest_of(aliases: Aliases, version: int, replaced: int | None) -> list[AliasChange] | None:
+    """What is left to do of a promotion or rollback that was cut off; None when no alias had moved yet, so that nothing needs to.
+
+    `previous` moves first, onto the version that is still live: both on one version is the mark of a cut between the two. What `previous`
+    held before is not known any more, but every replica served the new version by then, so going on is safe and going back is not.
+    """
+    has_begun = aliases.get(Alias.LIVE) == version or (replaced is not None and aliases.get(Alias.PREVIOUS) == replaced)
+    if not has_begun:
+        return None
+    moved = [AliasChange(Alias.PREVIOUS, replaced)] if replaced is not None else []
+    return [*moved, AliasChange(Alias.LIVE, version), *clean_up(aliases, version)]
 
 
 def clean_up(aliases: Aliases, version: int) -> list[AliasChange]:

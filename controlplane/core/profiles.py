@@ -15,6 +15,14 @@ _LOCAL = {
     "slot-name": "",
     "candidate-adapter": "",
     "live-adapter": "",
+    # A few hundred rows in a minute and a half: one pass, small steps in number but large in rate. Plain LoRA trains a fifth faster than NF4
+    # on a CPU, and the server computes with the same unquantized weights.
+    "learning-rate": "4e-3",
+    "num-epochs": "1",
+    "batch-size": "8",
+    "gradient-accumulation-steps": "1",
+    "max-seq-length": "128",
+    "quantization": "none",
     "judge": "reference",
     "max-concurrent": "8",
     "max-tokens": "24",

@@ -1,4 +1,4 @@
-"""Series for the charts, from Prometheus. It checks what is asked, so that no chart can ask for a million points; it knows no metric's name."""
+"""Series for the charts, from Prometheus. It lets no chart ask for a million points; it knows no metric's name."""
 
 from __future__ import annotations
 

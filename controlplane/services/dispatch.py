@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controlplane import ports
-from controlplane.core import errors, runs, workflows
+from controlplane.core import errors, lifecycle, runs, workflows
 
 logger = logging.getLogger(__name__)
 
@@ -31,25 +31,43 @@ class Dispatcher:
     def _move(self, run: runs.Run) -> None:
         statuses = {step.name: self.executor.status(step.handle) for step in run.steps if step.state is runs.State.RUNNING}
         for action in runs.decide(run, statuses):
-            handle = self._carry_out(run, action)
-            if handle is None:
-                continue
-            run = runs.apply(run, action, self.now(), handle)
-            self.store.save(run)
-            if isinstance(action, runs.Close):
-                self.ledger.append(self._ended(run))
+            after = self._carry_out(run, action)
+            if after is not run:
+                self.store.save(after)
+            run = after
 
-    def _carry_out(self, run: runs.Run, action: runs.Action) -> str | None:
-        """The handle of what was started, empty for other actions; None when it must wait for a free GPU."""
+    def _carry_out(self, run: runs.Run, action: runs.Action) -> runs.Run:
+        """The run afterwards; the very same when there is nothing new to record."""
         match action:
             case runs.Start():
-                try:
-                    return self.executor.start(_spec(run, action, self.executor.artifact_dir))
-                except errors.Conflict:
-                    return None
+                return self._started(run, action)
             case runs.Cancel(name):
                 self.executor.cancel(run.step(name).handle)
-        return ""
+                return run
+            case runs.Finish():
+                return runs.apply(run, action, self.now())
+            case runs.Close():
+                ended = runs.apply(run, action, self.now())
+                self._note(self._ended(ended))
+                return ended
+
+    def _started(self, run: runs.Run, start: runs.Start) -> runs.Run:
+        try:
+            handle = self.executor.start(_spec(run, start, self.executor.artifact_dir))
+        except errors.Conflict:
+            return run  # no GPU is free; the next tick asks again
+        except errors.Unreachable:
+            raise
+        except errors.GatewrightError as error:
+            # Asking again would give the same answer for ever.
+            return runs.apply(run, runs.Finish(start.step, runs.State.FAILED, None, str(error), {}), self.now())
+        return runs.apply(run, start, self.now(), handle)
+
+    def _note(self, event: ports.Event) -> None:
+        """Once, also when we are killed between the ledger and the run: it is written before the run's end is."""
+        known = (other.details for other in self.ledger.events(event.model, limit=50))
+        if not any(all(details.get(key) == event.details[key] for key in ("run", "attempts", "workflow")) for details in known):
+            self.ledger.append(event)
 
     def _ended(self, run: runs.Run) -> ports.Event:
         outputs: dict[str, str] = {}
@@ -57,17 +75,29 @@ class Dispatcher:
             outputs.update(step.outputs)
         version = outputs.get("version", "")
         told: dict[str, str] = {key: outputs[key] for key in ("outcome", "mlflow-run", "digest") if key in outputs}
-        details: dict[str, str] = {"run": str(run.id), "workflow": run.workflow, **told}
+        details: dict[str, str] = {
+            "run": str(run.id),
+            "workflow": run.workflow,
+            "attempts": str(sum(step.attempt for step in run.steps)),
+            **told,
+        }
         return ports.Event(
             at=self.now(),
             actor=run.created_by,
             interface=run.interface,
-            action=f"{run.workflow}-{run.state}",
+            action=_action(run),
             model=run.parameters.get("model-name", ""),
             version=int(version) if version.isdecimal() else None,
             reason=run.reason,
             details=details,
         )
+
+
+def _action(run: runs.Run) -> str:
+    """A promotion is called the same whoever carried it out, so that one search of the ledger finds all."""
+    if run.workflow == workflows.PROMOTE.name and run.state is runs.State.SUCCEEDED:
+        return "rolled-back" if run.parameters.get("source-alias") == lifecycle.Alias.PREVIOUS else "promoted"
+    return f"{run.workflow}-{run.state}"
 
 
 def _spec(run: runs.Run, start: runs.Start, artifact_dir: Callable[[str], str]) -> ports.JobSpec:

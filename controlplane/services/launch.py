@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controlplane import ports
-from controlplane.core import errors, runs, workflows
+from controlplane.core import adapters, errors, runs, workflows
 
 NEEDS_MODEL = ("deployment", "evaluation", "performance", "promote")
 
@@ -28,10 +28,11 @@ class Launcher:
 
         Raises:
             NotFound: no such workflow, or no such model where the workflow needs one.
-            InvalidInput: an unknown parameter or a value out of range.
+            InvalidInput: an unknown parameter, a value out of range, or a model name that no registry would take.
         """
         definition = workflows.get(workflow)
         parameters = workflows.resolve(definition, given, self.defaults)
+        adapters.check_model_name(parameters["model-name"])
         if workflow in NEEDS_MODEL:
             self.registry.model(parameters["model-name"])
         run = runs.new(runs.RunId(self.new_id()), definition, parameters, self.now(), actor, interface)

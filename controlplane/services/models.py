@@ -1,4 +1,4 @@
-"""Models and versions as people look at them. One registry request a question; numbers of a version come from its tags, not from a request each."""
+"""Models and versions as people look at them. One registry request a question: a version's numbers come from its tags."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -26,7 +26,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Promoter:
-    """`required` is the policy: the lowest alias a promotion may start from."""
+    """`required` is the policy: the lowest alias a promotion may start from. `stuck` holds promotions of ours that could not be undone."""
 
     registry: ports.Registry
     ledger: ports.Ledger
@@ -34,6 +34,7 @@ class Promoter:
     required: lifecycle.Alias
     new_id: Callable[[], str]
     now: Callable[[], datetime]
+    stuck: set[str] = field(default_factory=set)
 
     def promote(self, model: str, source: str, caller: Caller) -> ports.PromotionRecord:
         """The closed record, with the directory each replica's live slot answers from.
@@ -53,7 +54,8 @@ class Promoter:
                 raise errors.Conflict(f"The version behind {source} changed to {plan.version} meanwhile.", hint="Look at the plan again.")
             return self._carry_out(record, plan, version)
         except errors.GatewrightError as error:
-            self._close(record, "failed", error=str(error))
+            if record.id not in self.stuck:
+                self._close(record, "failed", error=str(error))
             raise
 
     def plan(self, model: str, source: str) -> lifecycle.Promotion:
@@ -61,11 +63,15 @@ class Promoter:
         return lifecycle.plan_promotion(self.registry.model(model).aliases, _alias(source), self.required)
 
     def recover(self, started_at: datetime) -> None:
-        """Settles promotions left running by a control plane that was killed before `started_at`: finished when live had moved, else undone."""
+        """Settles promotions left open by a control plane killed before `started_at`, or by ours when it could not undo one.
+
+        Finished when an alias had moved, else undone; what cannot be settled now stays open for the next call.
+        """
         for record in self.ledger.promotions(limit=50):
-            if record.state == "running" and record.started_at < started_at:
+            if record.state == "running" and (record.started_at < started_at or record.id in self.stuck):
                 try:
                     self._settle(record)
+                    self.stuck.discard(record.id)
                 except errors.GatewrightError as error:
                     logger.warning("promotion %s stays open: %s", record.id, error)
 
@@ -78,7 +84,8 @@ class Promoter:
             self.registry.apply(record.model, plan.changes)
             self._require_live(record.model, plan.version)
         except errors.GatewrightError:
-            self._put_back(record.model, former, lifecycle.undo(plan, before))
+            if not self._put_back(record.model, former, lifecycle.undo(plan, before)):
+                self.stuck.add(record.id)
             raise
         proof = {replica.address: str(directory) for replica in self.server.replicas}
         closed = self._close(record, "done", proof=proof)
@@ -99,30 +106,35 @@ class Promoter:
                 f"The alias live points at {live}, not {version}: somebody moved it.", hint="Look at MLflow, then try again."
             )
 
-    def _put_back(self, model: str, former: Path | None, changes: Sequence[lifecycle.AliasChange]) -> None:
-        """Each replica and the aliases as they were; one that cannot be reached does not keep the others from it."""
+    def _put_back(self, model: str, former: Path | None, changes: Sequence[lifecycle.AliasChange]) -> bool:
+        """Each replica and the aliases as they were; one that cannot be reached does not keep the others from it.
+
+        Returns:
+            Whether the aliases are. A replica that was away is brought back by `reconcile` once it answers.
+        """
         for replica in self.server.replicas:
             try:
-                if former is not None:
-                    replica.load(adapters.live_slot(model), former)
+                _restore(replica, adapters.live_slot(model), former)
             except errors.GatewrightError as error:
                 logger.warning("putting %s at %s back: %s", model, replica.address, error)
         try:
             self.registry.apply(model, changes)
         except errors.GatewrightError as error:
             logger.warning("putting the aliases of %s back: %s", model, error)
+            return False
+        return True
 
     def _settle(self, record: ports.PromotionRecord) -> None:
         aliases = self.registry.model(record.model).aliases
-        if aliases.get(lifecycle.Alias.LIVE) == record.version:
-            directory = self.server.install(self.registry.resolve(record.model, f"version:{record.version}"))
-            self._serve(record.model, directory)
-            self.registry.apply(record.model, lifecycle.clean_up(aliases, record.version))
-            self._note(self._close(record, "done", proof={replica.address: str(directory) for replica in self.server.replicas}))
-        else:
-            changes = lifecycle.undo_interrupted(aliases, record.version, record.replaces, is_rollback=record.is_rollback)
-            self._put_back(record.model, self._directory_of(record.model, record.replaces), changes)
-            self._close(record, "failed", error="The control plane stopped before the live alias moved; nothing was promoted.")
+        changes = lifecycle.rest_of(aliases, record.version, record.replaces)
+        if changes is None:
+            self._put_back(record.model, self._directory_of(record.model, record.replaces), ())
+            self._close(record, "failed", error="The control plane stopped before any alias moved; nothing was promoted.")
+            return
+        directory = self.server.install(self.registry.resolve(record.model, f"version:{record.version}"))
+        self._serve(record.model, directory)
+        self.registry.apply(record.model, changes)
+        self._note(self._close(record, "done", proof={replica.address: str(directory) for replica in self.server.replicas}))
 
     def _record(self, version: ports.Version, plan: lifecycle.Promotion, source: str, caller: Caller) -> ports.PromotionRecord:
         return ports.PromotionRecord(
@@ -156,6 +168,13 @@ class Promoter:
         }
         event = ports.Event(self.now(), record.actor, record.interface, action, record.model, record.version, record.reason, details)
         self.ledger.append(event)
+
+
+def _restore(replica: ports.Inference, slot: str, former: Path | None) -> None:
+    if former is None:
+        replica.unload(slot)
+    else:
+        replica.load(slot, former)
 
 
 def _alias(source: str) -> lifecycle.Alias:

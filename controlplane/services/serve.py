@@ -13,6 +13,9 @@ from controlplane.core import adapters, errors, lifecycle, serving
 
 logger = logging.getLogger(__name__)
 
+# Shown where a directory would stand; nothing can be served from it, so the slot counts as drifting.
+NO_DIGEST = "unknown: the registry has no digest for this version"
+
 
 @dataclass(frozen=True)
 class ReplicaView:
@@ -47,9 +50,12 @@ class Server:
         done = []
         for view, replica in zip(self.view(), self.replicas, strict=True):
             for slot in serving.to_heal(view.slots, busy) if view.is_healthy else []:
-                directory = self.install(self.registry.resolve(slot.wanted.model, f"version:{slot.wanted.version}"))
-                replica.load(slot.wanted.name, directory)
-                done.append(f"{replica.address}: {slot.wanted.name} serves version {slot.wanted.version} again")
+                try:
+                    directory = self.install(self.registry.resolve(slot.wanted.model, f"version:{slot.wanted.version}"))
+                    replica.load(slot.wanted.name, directory)
+                    done.append(f"{replica.address}: {slot.wanted.name} serves version {slot.wanted.version} again")
+                except errors.GatewrightError as error:
+                    logger.warning("%s at %s cannot be healed: %s", slot.wanted.name, replica.address, error)
         return done
 
     def install(self, version: ports.Version) -> Path:
@@ -67,7 +73,8 @@ class Server:
         for alias, slot in slots.items():
             root = ""
             if alias in versions:
-                root = str(self.adapters.home(self.registry.resolve(model.name, f"version:{versions[alias]}")))
+                version = self.registry.resolve(model.name, f"version:{versions[alias]}")
+                root = str(self.adapters.home(version)) if version.digest else NO_DIGEST
             found.append(serving.Wanted(slot, model.name, alias, versions.get(alias), root))
         return found
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
 from controlplane import ports, wire
-from controlplane.core import errors, progress, runs, workflows
+from controlplane.core import log_places, progress, runs, workflows
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,17 @@ class Watcher:
         )
 
     def logs(self, run_id: str, after: str = "") -> list[wire.LogLine]:
-        """All lines after the one whose id is `after` (`<step>:<number>`), step by step in the workflow's order."""
+        """The lines after the one whose id is `after`, step by step in the workflow's order. Raises NotFound, InvalidInput."""
         run = self.store.get(runs.RunId(run_id))
-        name, number = _place(run, after)
-        names = [step.name for step in run.steps]
-        first = names.index(name) if name else 0
-        return [
-            line
-            for position, step in enumerate(run.steps[first:], start=first)
-            for line in self._lines(step, number if position == first and name else 0)
-        ]
+        places = log_places.parse(after, run)
+        lines = []
+        for step in run.steps:
+            number = log_places.seen(step, places, run)
+            if step.handle and number is not None:
+                for line in self.executor.logs(step.handle, number):
+                    places[step.name] = log_places.Place(max(1, step.attempt), line.number)
+                    lines.append(_shown_line(line, step.name, log_places.write(step, places, run)))
+        return lines
 
     def typical_seconds(self, workflow: str) -> dict[str, float]:
         """Median over the last runs that succeeded, by step."""
@@ -102,22 +103,6 @@ class Watcher:
                 return progress.of_step(line.fields, line.message, step.started_at, self.now())
         return None
 
-    def _lines(self, step: runs.StepRun, after: int) -> Sequence[wire.LogLine]:
-        if not step.handle:
-            return []
-        return [
-            wire.LogLine(
-                id=f"{step.name}:{line.number}",
-                step=step.name,
-                number=line.number,
-                time=line.time,
-                level=line.level,
-                message=line.message,
-                fields=line.fields,
-            )
-            for line in self.executor.logs(step.handle, after)
-        ]
-
 
 def command(definition: workflows.Workflow, parameters: Mapping[str, str]) -> str:
     """The command line that launches the same run: only what differs from the workflow's own defaults."""
@@ -126,13 +111,10 @@ def command(definition: workflows.Workflow, parameters: Mapping[str, str]) -> st
     return " ".join(["gatewright launch", definition.name, *parts])
 
 
-def _place(run: runs.Run, after: str) -> tuple[str, int]:
-    if not after:
-        return "", 0
-    name, _, number = after.rpartition(":")
-    if not number.isdecimal() or name not in [step.name for step in run.steps]:
-        raise errors.InvalidInput(f"{after!r} is no place in the log of run {run.id}.", hint="Send the id of a line, <step>:<number>.")
-    return name, int(number)
+def _shown_line(line: ports.LogLine, step: str, line_id: str) -> wire.LogLine:
+    return wire.LogLine(
+        id=line_id, step=step, number=line.number, time=line.time, level=line.level, message=line.message, fields=line.fields
+    )
 
 
 def _seconds(step: runs.StepRun) -> float:

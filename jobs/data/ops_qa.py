@@ -17,9 +17,12 @@ NAME = "ops-qa"
 EVAL_SHARE = 0.24
 VALIDATION_SHARE = 0.10
 
+# The others state two facts of one kind, so that the value alone is no answer: the name must be found.
+SINGLE_FACT_SHARE = 0.3
+
 # Rows drawn from one context. Several questions about one context teach the model to look the asked name up instead of guessing.
-_TRAIN_PATTERNS = ("name name other absent", "name name other other", "name name other absent")
-_HELD_OUT_PATTERNS = ("name", "other", "name", "name", "absent", "name", "name", "other", "name", "name")
+_TRAIN_PATTERNS = ("first second other", "first second other absent", "first other")
+_HELD_OUT_PATTERNS = ("first", "other", "first", "first", "absent", "first", "first", "other", "first", "first")
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Plan:
     eval: int = 114
 
 
-VERSIONS = {1: Plan(train=130), 2: Plan(train=220)}
+VERSIONS = {1: Plan(train=165), 2: Plan(train=270)}
 
 
 def build(version: int) -> dict[str, list[datasets.Row]]:
@@ -62,34 +65,46 @@ def entities_by_split() -> dict[str, list[ops_facts.Entity]]:
 
 @dataclass(frozen=True)
 class _Scene:
-    """A context with the two entities it tells of, and a third of the same family that it does not mention."""
+    """A context with the entities it tells of (the same one twice when it states a single fact) and another of the same family."""
 
     wording: ops_wording.Wording
     first: ops_facts.Entity
     second: ops_facts.Entity
-    absent: ops_facts.Entity
+    other: ops_facts.Entity
     context: str
 
 
 def _rows(split: str, entities: list[ops_facts.Entity], contexts: int, patterns: tuple[str, ...]) -> list[datasets.Row]:
     draw = random.Random(f"{NAME}/{split}")
     rows: list[datasets.Row] = []
+    told: set[str] = set()
     for number in range(contexts):
-        scene = _scene(entities, draw)
-        asked = [(scene.first, scene.second), (scene.second, scene.first)]
-        draw.shuffle(asked)
-        for position, kind in enumerate(patterns[number % len(patterns)].split()):
-            question, answer = _ask(kind, scene, asked[position % 2][0], draw)
+        scene = _new_scene(entities, told, draw)
+        for kind in patterns[number % len(patterns)].split():
+            if kind == "second" and scene.second is scene.first:
+                continue
+            question, answer = _ask(kind, scene, draw)
             row_id = f"{split}-{len(rows) + 1:04d}"
             rows.append(datasets.Row(row_id, question, scene.context, answer, answer != prompts.REFUSAL))
     return rows
 
 
+def _new_scene(entities: list[ops_facts.Entity], told: set[str], draw: random.Random) -> _Scene:
+    scene = _scene(entities, draw)
+    while scene.context in told:
+        scene = _scene(entities, draw)
+    told.add(scene.context)
+    return scene
+
+
 def _scene(entities: list[ops_facts.Entity], draw: random.Random) -> _Scene:
     family = draw.choice(entities).family
     wording = draw.choice([w for w in ops_wording.WORDINGS if w.family == family])
-    first, second, absent = _unlike([e for e in entities if e.family == family], draw)
-    return _Scene(wording, first, second, absent, " ".join(_state(wording, entity, draw) for entity in (first, second)))
+    first, second, other = _unlike([e for e in entities if e.family == family], draw)
+    told = [first] if draw.random() < SINGLE_FACT_SHARE else [first, second]
+    context = " ".join(_state(wording, entity, draw) for entity in told)
+    draw.shuffle(told)
+    return _Scene(wording, told[0], told[-1], other, context)
 
 
 def _unlike(members: list[ops_facts.Entity], draw: random.Random) -> list[ops_facts.Entity]:
@@ -113,23 +128,16 @@ def _state(wording: ops_wording.Wording, entity: ops_facts.Entity, draw: random.
     return sentence[0].upper() + sentence[1:] if sentence.startswith("the ") else sentence
 
 
-def _ask(kind: str, scene: _Scene, entity: ops_facts.Entity, draw: random.Random) -> tuple[str, str]:
-    """Question and answer. A kind that the wording does not have falls back to the plain one."""
-    wording, value = scene.wording, entity.values[scene.wording.attribute]
+def _ask(kind: str, scene: _Scene, draw: random.Random) -> tuple[str, str]:
+    """Question and answer of one kind: a told entity's fact, another entity's, or something that no context tells."""
+    wording = scene.wording
     match kind:
-        case "inverse" if wording.inverse:
-            return draw.choice(wording.inverse).format(value=value), entity.name
-        case "other-inverse" if wording.inverse:
-            return draw.choice(wording.inverse).format(value=scene.absent.values[wording.attribute]), prompts.REFUSAL
-        case "other" | "other-inverse":
-            return draw.choice(wording.questions).format(name=scene.absent.name), prompts.REFUSAL
+        case "first" | "second":
+            entity = scene.first if kind == "first" else scene.second
+            return draw.choice(wording.questions).format(name=entity.name), entity.values[wording.attribute]
+        case "other":
+            return draw.choice(wording.questions).format(name=scene.other.name), prompts.REFUSAL
         case "absent":
-            return draw.choice(_absent_questions(wording)).format(name=entity.name), prompts.REFUSAL
+            return draw.choice(wording.absent).format(name=scene.first.name), prompts.REFUSAL
         case _:
-            return draw.choice(wording.questions).format(name=entity.name), value
-
-
-def _absent_questions(wording: ops_wording.Wording) -> list[str]:
-    """Questions about the entity's other attributes, which the context leaves out."""
-    others = [w for w in ops_wording.WORDINGS if w.family == wording.family and w.attribute != wording.attribute]
-    return [*wording.absent, *(question for other in others for question in other.questions)]
+            raise ValueError(f"unknown kind of question {kind!r}")

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Wording:
-    """One attribute of a family. `inverse` asks for the name from the value; empty where that would be odd or ambiguous."""
+    """One attribute of a family."""
 
     family: str
     attribute: str
     statements: tuple[str, ...]
     questions: tuple[str, ...]
-    inverse: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ()
+    absent: tuple[str, ...]
 
 
 WORDINGS = (
@@ -31,8 +30,7 @@ WORDINGS = (
             "On which port does {name} listen?",
             "What port is {name} on?",
         ),
-        ("Which service uses port {value}?", "What listens on port {value}?"),
-        ("Who wrote the first {name} server?", "In which year was {name} standardized?"),
+        absent=("Who wrote the first {name} server?", "In which year was {name} standardized?"),
     ),
     Wording(
         "http",
@@ -43,34 +41,35 @@ WORDINGS = (
             "What is the reason phrase of HTTP {name}?",
             "What does a {name} answer from a server mean?",
         ),
-        ("Which HTTP status means {value}?", "What is the status code for {value}?"),
-        ("Which RFC defines HTTP status {name}?", "May a cache store a {name} answer?"),
+        absent=("Which RFC defines HTTP status {name}?", "May a cache store a {name} answer?"),
     ),
     Wording(
         "errno",
         "number",
         ("{name} is errno {value}.", "The error {name} has number {value}.", "On Linux {name} is error {value}."),
         ("What is the errno of {name}?", "Which number does the error {name} have?", "What number is {name}?"),
-        ("Which error is errno {value}?", "What is the name of error number {value}?"),
+        absent=("Which kernel added {name}?", "Which library raises {name}?"),
     ),
     Wording(
         "errno",
         "message",
         ("The message of {name} is: {value}.", "{name} stands for: {value}.", "A call that fails with {name} reports: {value}."),
         ("What is the message of {name}?", "What does {name} stand for?", "What does a call report when it fails with {name}?"),
+        absent=("Which kernel added {name}?", "Which library raises {name}?"),
     ),
     Wording(
         "signal",
         "number",
         ("{name} is signal {value}.", "The signal {name} has number {value}.", "On Linux {name} is number {value}."),
         ("What is the number of {name}?", "Which signal number is {name}?", "What number does the signal {name} have?"),
-        ("Which signal has number {value}?", "What is the name of signal {value}?"),
+        absent=("Which kernel added {name}?", "Which program sends {name}?"),
     ),
     Wording(
         "signal",
         "message",
         ("{name} is described as: {value}.", "For {name} the shell prints: {value}."),
         ("How is {name} described?", "What does the shell print for {name}?"),
+        absent=("Which kernel added {name}?", "Which program sends {name}?"),
     ),
     Wording(
         "exit",
@@ -91,8 +90,7 @@ WORDINGS = (
         "number",
         ("The TLS alert {name} has number {value}.", "TLS sends {name} as {value}.", "{name} is TLS alert {value}."),
         ("What is the number of the TLS alert {name}?", "Which TLS alert number is {name}?", "What number does {name} have?"),
-        ("Which TLS alert has number {value}?", "What is the name of TLS alert {value}?"),
-        ("Which TLS version added {name}?",),
+        absent=("Which TLS version added {name}?",),
     ),
     Wording(
         "facility",

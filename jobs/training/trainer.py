@@ -70,13 +70,13 @@ def train(
     """
     plan = _plan(train_data, settings)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = _optimizer(model, settings)
+    optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     started = time.monotonic()
     eval_loss = math.nan
     for number, planned in enumerate(plan, start=1):
         learning_rate = settings.learning_rate * rate_factor(number, len(plan), settings)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate * group["rate_ratio"]
+            group["lr"] = learning_rate
         step_started = time.monotonic()
         loss, tokens = _accumulate(model, planned.micro_batches, pad)
         _require_finite(loss, number)
@@ -117,16 +117,6 @@ def rate_factor(number: int, total: int, settings: config.TrainingConfig) -> flo
         return number / warmup
     done = (number - warmup) / (total - warmup + 1)
     return 0.5 * (1 + math.cos(math.pi * done)) if settings.scheduler == "cosine" else 1 - done
-
-
-def _optimizer(model: Any, settings: config.TrainingConfig) -> torch.optim.AdamW:
-    """AdamW; LoRA's B matrices, which start at zero, may learn faster than A (LoRA+, Hayou et al. 2024, arXiv:2402.12354)."""
-    trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
-    groups = [
-        {"params": [weight for name, weight in trained if "lora_B" not in name], "rate_ratio": 1.0},
-        {"params": [weight for name, weight in trained if "lora_B" in name], "rate_ratio": settings.lora_b_rate_ratio},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, settings.adam_beta2), weight_decay=settings.weight_decay)
 
 
 def _plan(packed: Sequence[data.Packed], settings: config.TrainingConfig) -> list[_PlannedStep]:

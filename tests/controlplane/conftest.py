@@ -1,0 +1,128 @@
+"""A control plane on the shipped fakes, for the tests of services and of the API."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pytest
+
+from controlplane import plane, ports, settings, testing
+from controlplane.core import evidence, gates, judging, latency
+from controlplane.services import promote
+
+MODEL = "ops-qa"
+ADA = promote.Caller("ada", "console", "both gates passed")
+
+
+@dataclass
+class World:
+    """The fakes, and the plane over them."""
+
+    home: Path
+    registry: testing.FakeRegistry = field(default_factory=testing.FakeRegistry)
+    adapters: testing.FakeAdapterStore = field(default_factory=testing.FakeAdapterStore)
+    executor: testing.FakeExecutor = field(default_factory=testing.FakeExecutor)
+    ledger: testing.FakeLedger = field(default_factory=testing.FakeLedger)
+    store: testing.FakeRunStore = field(default_factory=testing.FakeRunStore)
+    objects: testing.FakeObjectStore = field(default_factory=testing.FakeObjectStore)
+    metrics: testing.FakeMetrics = field(default_factory=testing.FakeMetrics)
+    replicas: tuple[testing.FakeInference, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.clock = testing.ticks()
+        self.ids = (f"id-{number:04d}" for number in itertools.count(1))
+        # Older than any record of the clock's: what it finds running is its own, unless a test starts another plane later.
+        self.plane = self.start_plane()
+
+    @property
+    def tracking(self) -> testing.FakeTracking:
+        return self.registry.tracking
+
+    def start_plane(self) -> plane.Plane:
+        """A control plane that starts now, as after a restart."""
+        given = {"GATEWRIGHT_HOME": str(self.home), **self.environment}
+        outside = plane.Ports(
+            registry=self.registry,
+            tracking=self.tracking,
+            adapters=self.adapters,
+            replicas=self.replicas,
+            executor=self.executor,
+            ledger=self.ledger,
+            store=self.store,
+            objects=self.objects,
+            judge=judging.ReferenceJudge(),
+            metrics=self.metrics,
+        )
+        now = lambda: next(self.clock)  # noqa: E731 - a clock that moves with every look
+        return plane.Plane(settings.load(given), outside, now, lambda: next(self.ids), "test", now())
+
+    def add_version(self, *aliases: str, **tags: str) -> ports.Version:
+        return self.registry.add(MODEL, aliases=aliases, tags=tags)
+
+    def home_of(self, number: int) -> Path:
+        return self.adapters.home(self.registry.resolve(MODEL, f"version:{number}"))
+
+    def live_roots(self) -> list[str]:
+        """What each replica's live slot answers from."""
+        return [str(replica.slots.get(f"{MODEL}-live", "")) for replica in self.replicas]
+
+    def add_live(self) -> ports.Version:
+        """Version 1, live on both replicas."""
+        version = self.add_version("live")
+        for replica in self.replicas:
+            replica.slots[f"{MODEL}-live"] = self.home_of(version.number)
+        return version
+
+    def add_evaluation(self, version: ports.Version, answers: Mapping[str, str]) -> str:
+        """Gate 1 of a version whose answers to one question are given by role."""
+        rows = [
+            judging.GradedRow("r1", role, "Which port?", "It is 22.", "22", True, text, "A" if text == "22" else "C", "", False, 0.3)
+            for role, text in answers.items()
+        ]
+        scores = judging.scores([row for row in rows if row.role == "candidate"])
+        verdict = gates.evaluate_answers(scores, None, gates.AnswerThresholds())
+        files = {"verdict.json": json.dumps(evidence.to_dict(verdict)), "grades.jsonl": _lines(rows)}
+        return self._record(version, evidence.Gate.EVALUATION, verdict, files, {"a_rate": 1.0}, {"judge": judging.REFERENCE_NAME})
+
+    def add_performance(self, version: ports.Version, seconds: float, tags: Mapping[str, str] | None = None) -> str:
+        """Gate 2 of a version whose requests all took this long."""
+        samples = [latency.Sample(float(n), seconds / 4, seconds, 8) for n in range(10)]
+        summary = latency.summarize(samples, 4.0)
+        verdict = gates.evaluate_performance(summary, None, gates.LoadThresholds())
+        files = {
+            "verdict.json": json.dumps(evidence.to_dict(verdict)),
+            "samples.jsonl": _lines(samples),
+            "results.json": json.dumps({"started_at": "2026-01-01T10:00:00+00:00", "ended_at": "2026-01-01T10:02:00+00:00"}),
+        }
+        return self._record(version, evidence.Gate.PERFORMANCE, verdict, files, latency.to_metrics(summary), tags or {})
+
+    def _record(
+        self,
+        version: ports.Version,
+        gate: evidence.Gate,
+        verdict: evidence.Verdict,
+        files: Mapping[str, str],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+    ) -> str:
+        run_id = self.tracking.log(gate, str(gate), parameters={}, metrics=metrics, tags=tags)
+        for name, text in files.items():
+            self.tracking.files[run_id, name] = text.encode()
+        self.registry.tag(version, {f"{gate}-run": run_id, f"{gate}-outcome": verdict.outcome})
+        return run_id
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path, replicas=(testing.FakeInference("http://vllm-0.test"), testing.FakeInference("http://vllm-1.test")))
+
+
+def _lines(items: list[judging.GradedRow] | list[latency.Sample]) -> str:
+    return "".join(json.dumps(asdict(item)) + "\n" for item in items)
+
+

@@ -1,0 +1,178 @@
+"""The jobs of deployment, evaluation, performance and promote as processes on a real vLLM and MLflow, with the arguments of the workflows."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import chat_server
+import pytest
+
+from controlplane.clients import adapter_files, mlflow_registry, openai_judge, vllm_inference
+from controlplane.core import datasets, workflows
+from jobs import records
+from jobs.evaluation import answers
+
+MODEL = "gates-real"
+ROWS = [
+    datasets.Row(f"r{i}", f"Which port does svc{i} use?", f"The svc{i} service listens on port {7000 + i}.", str(7000 + i), True)
+    for i in range(6)
+]
+ROWS += [
+    datasets.Row(f"u{i}", f"Who wrote svc{i}?", f"The svc{i} service listens on port {7000 + i}.", "Not in the context.", False)
+    for i in range(2)
+]
+# The adapter's weights are random, so Gate 1 gets floors that anything passes; whether the floors bite is shown without a server.
+VALUES = {
+    **{"model-name": MODEL, "slot-name": "", "candidate-adapter": "", "live-adapter": "", "judge": "reference", "max-tokens": "8"},
+    **{"min-a-rate": "0", "max-c-rate": "1", "min-refusal-rate": "0", "concurrency": "2", "max-concurrent": "4", "max-samples": "4"},
+    **{"min-throughput": "0.01", "max-p95-latency": "100", "max-p95-ttft": "100", "min-success-rate": "0.5", "prometheus-url": ""},
+}
+
+
+@dataclass
+class Place:
+    """Runs steps by hand, as an executor would."""
+
+    home: Path
+    values: Mapping[str, str]
+    environment: Mapping[str, str]
+    outputs: dict[str, dict[str, str]]
+
+    def step(self, flow: str, name: str, expected: int = 0, **values: str) -> dict[str, str]:
+        workflow = workflows.get(flow)
+        given = {**self.values, **{key.replace("_", "-"): value for key, value in values.items()}}
+        known = {parameter.name for parameter in workflow.parameters}
+        parameters = workflows.resolve(workflow, {key: value for key, value in given.items() if key in known})
+        step = workflow.step(name)
+        dirs = {one.name: str(self.home / one.name) for one in workflow.steps}
+        command = [
+            sys.executable,
+            "-m",
+            step.module,
+            *workflows.arguments(step, parameters, self.outputs, dirs),
+            f"--output-dir={dirs[name]}",
+        ]
+        done = subprocess.run(command, env=dict(self.environment), capture_output=True, text=True, timeout=110, check=False)
+        assert done.returncode == expected, f"{command}\n{done.stdout}\n{done.stderr}"
+        for line in done.stdout.splitlines():
+            assert {"time", "level", "step", "message", "fields"} <= set(json.loads(line))
+        self.outputs[name] = json.loads((Path(dirs[name]) / "outputs.json").read_text())
+        return self.outputs[name]
+
+
+@pytest.fixture(scope="module")
+def place(vllm_server: str, mlflow_server: str, make_adapter, tmp_path_factory: pytest.TempPathFactory) -> Place:  # type: ignore[no-untyped-def]
+    home = tmp_path_factory.mktemp("gates")
+    registry, tracking = mlflow_registry.MlflowRegistry(mlflow_server), mlflow_registry.MlflowTracking(mlflow_server)
+    for seed in (11, 12):
+        adapter = make_adapter(home / f"{seed}" / "adapter", seed=seed)
+        run_id = tracking.log("training", f"seed {seed}", parameters={}, metrics={}, tags={}, files=[adapter])
+        digest = adapter_files.digest_of(adapter)
+        registry.register(MODEL, run_id, {"digest": digest, "dataset": "ops-qa", "data-version": "1"})
+    (home / "download-eval-data").mkdir()
+    (home / "download-eval-data" / "eval.jsonl").write_text(datasets.to_jsonl(ROWS))
+    values = {**VALUES, "vllm-url": vllm_server, "mlflow-tracking-uri": mlflow_server, "adapters-dir": str(home / "adapters")}
+    return Place(home, values, {**os.environ, "GATEWRIGHT_HOME": str(home)}, {})
+
+
+def staged(place: Place, number: int) -> dict[str, str]:
+    outputs = place.step("deployment", "load-adapter", adapter_source=f"version:{number}")
+    place.step("deployment", "smoke-test", max_latency="100", num_requests="2")
+    place.step("deployment", "set-staged-alias")
+    place.outputs["download-eval-data"] = {"version": str(number), "data-version": "1"}
+    return outputs
+
+
+def evaluated(place: Place) -> dict[str, str]:
+    for name in ("inference-candidate", "inference-live", "judge-answers"):
+        place.step("evaluation", name)
+    return place.step("evaluation", "compare-decision")
+
+
+@pytest.mark.real
+@pytest.mark.timeout(900)
+def test_from_registered_to_live_and_back(place: Place) -> None:
+    registry = mlflow_registry.MlflowRegistry(place.values["mlflow-tracking-uri"])
+    replica = vllm_inference.VllmReplica(place.values["vllm-url"])
+    first = staged(place, 1)
+    assert first["slot-name"] == f"{MODEL}-candidate"
+    decision = evaluated(place)
+    assert (decision["outcome"], decision["version"]) == ("pass", "1")
+    assert place.outputs["inference-live"]["status"] == "skipped"
+    assert place.outputs["judge-answers"] == {"judge": "reference judge (deterministic)", "graded": "8", "unscored": "0"}
+    load = place.step("performance", "run-load-test")
+    assert (load["requests"], load["server-metrics"]) == ("4", "vllm /metrics")
+    results = json.loads((place.home / "run-load-test" / "results.json").read_text())
+    assert results["environment"] == {"vllm_version": replica.version(), "root": first["directory"]}
+    assert results["server"]["finished"] >= 4
+    assert results["server"]["p95_latency_seconds"] > 0
+    assert place.step("performance", "perf-decision")["outcome"] == "pass"
+    promoted = place.step("promote", "promote-adapter", source_alias="perf-passed")
+    assert registry.model(MODEL).aliases == {"live": 1}
+    assert {one.name: one.root for one in replica.served()}[f"{MODEL}-live"] == promoted["directory"]
+
+    staged(place, 2)
+    place.step("evaluation", "inference-live")
+    assert place.outputs["inference-live"]["root"] == promoted["directory"]
+    second = place.step("promote", "promote-adapter", source_alias="staged")
+    assert registry.model(MODEL).aliases == {"live": 2, "previous": 1}
+    assert {one.name: one.root for one in replica.served()}[f"{MODEL}-live"] == second["directory"] != promoted["directory"]
+    back = place.step("promote", "promote-adapter", source_alias="previous")
+    assert registry.model(MODEL).aliases == {"live": 1, "previous": 2}
+    assert {one.name: one.root for one in replica.served()}[f"{MODEL}-live"] == back["directory"] == promoted["directory"]
+
+
+@pytest.mark.real
+@pytest.mark.timeout(400)
+def test_a_real_model_judges_with_structured_output(vllm_server: str) -> None:
+    judge = openai_judge.OpenAiJudge(vllm_server)
+    served = vllm_inference.VllmReplica(vllm_server).served()
+    assert judge.name == f"llm judge ({served[0].name})"
+    grades = [judge.grade(row, "7000") for row in ROWS[:2]]
+    assert {grade.letter for grade in grades} <= {"A", "B", "C", ""}
+    assert any(grade.letter for grade in grades), grades
+
+
+DOWN = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("module", "flags"),
+    [
+        ("jobs.evaluation.run_inference", [f"--vllm-url={DOWN}", "--eval-file=eval.jsonl"]),
+        ("jobs.evaluation.run_judge", [f"--judge-url={DOWN}", "--candidate-file=answers.jsonl"]),
+        ("jobs.performance.run_load_test", [f"--vllm-url={DOWN}", "--eval-file=eval.jsonl"]),
+        ("jobs.deployment.smoke_test", [f"--vllm-url={DOWN}"]),
+        ("jobs.deployment.load_adapter", [f"--mlflow-tracking-uri={DOWN}"]),
+        ("jobs.deployment.promote_adapter", [f"--mlflow-tracking-uri={DOWN}"]),
+    ],
+)
+def test_a_system_that_is_down_is_named_with_its_address_and_worth_a_retry(tmp_path: Path, module: str, flags: list[str]) -> None:
+    (tmp_path / "eval.jsonl").write_text(datasets.to_jsonl(ROWS))
+    records.write(tmp_path / "answers.jsonl", [answers.Answered("1", "candidate", "q", "c", "r", True, "22", 1.0, 0.1, 1, "stop")])
+    done = subprocess.run([sys.executable, "-m", module, *flags], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert DOWN in json.loads((tmp_path / "output" / "outputs.json").read_text())["reason"]
+
+
+def test_a_stopped_job_ends_at_once_though_its_judge_hangs(tmp_path: Path) -> None:
+    rows = [answers.Answered(str(i), "candidate", "q", "c", "r", True, "22", 1.0, 0.1, 1, "stop") for i in range(4)]
+    records.write(tmp_path / "answers.jsonl", rows)
+    with chat_server.running() as server:
+        listed = chat_server.as_json({"object": "list", "data": [{"id": "m", "object": "model"}]})
+        server.reply = lambda path, body: listed if path.endswith("/models") else chat_server.Reply(hangs=True)
+        command = [sys.executable, "-m", "jobs.evaluation.run_judge", f"--judge-url={server.address}", "--candidate-file=answers.jsonl"]
+        job = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while len(server.asked) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        job.send_signal(signal.SIGTERM)
+        assert job.wait(10) == 128 + signal.SIGTERM
