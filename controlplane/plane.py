@@ -65,7 +65,8 @@ class Plane:
     @cached_property
     def launcher(self) -> launch.Launcher:
         out = self.outside
-        return launch.Launcher(out.registry, out.store, out.ledger, self.settings.workflow_defaults, self.new_id, self.now)
+        defaults, required = self.settings.workflow_defaults, self.settings.required_alias
+        return launch.Launcher(out.registry, out.store, out.ledger, defaults, self.new_id, self.now, required)
 
     @cached_property
     def watcher(self) -> watch.Watcher:

@@ -13,6 +13,8 @@ from controlplane.core import errors
 
 _SIDES = ("candidate", "live")
 _DRAWN_ROWS = 200
+# 80 % power at a true win rate of 80 %; smaller differences need more.
+_DECISIVE_VOTES = 18
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def _tally(votes: list[wire.VoteRecord]) -> str:
     counts = {choice: sum(record.vote.choice == choice for record in votes) for choice in ("candidate", "live", "tie", "both-bad")}
     words = f"candidate {counts['candidate']}, live {counts['live']}, tie {counts['tie']}, both bad {counts['both-bad']}"
     decisive = counts["candidate"] + counts["live"]
-    caution = "" if decisive >= 18 else f" {tables.count(decisive, 'decisive vote')} are too few to decide by."
+    caution = "" if decisive >= _DECISIVE_VOTES else f" Too few to decide by: {decisive} of at least {_DECISIVE_VOTES} decisive ones."
     return f"{tables.count(len(votes), 'vote')} so far: {words}.{caution}"
 
 
@@ -256,9 +258,9 @@ def _judge(current: Round) -> None:
         reference = current.prompt.reference
         if not reference:
             reference = st.text_input(
-                "Right answer, for the judge", key="compare_reference", placeholder="optional for a model judge", width=360
-            )
-        if st.button("Ask the judge", key="compare_judge", icon=":material/gavel:"):
+                "Right answer, for the judge to grade against", key="compare_reference", width=360, live="400ms"
+            ).strip()
+        if st.button("Ask the judge", key="compare_judge", icon=":material/gavel:", disabled=not reference):
             prompt = current.prompt
             request = wire.JudgeRequest(
                 question=prompt.question, context=prompt.context, reference=reference, answerable=prompt.is_answerable, answers=answers

@@ -11,6 +11,7 @@ from controlplane import wire
 from controlplane.core import errors
 
 _QUESTION = "What changes if I press this?"
+_GATES = {"perf-passed": "performance", "eval-passed": "evaluation", "staged": "deployment"}
 _SOURCES = ("perf-passed", "eval-passed", "staged")
 
 
@@ -28,7 +29,8 @@ def draw() -> None:
     plan = reads.plan(model, source)
     with place:
         components.headline(_QUESTION, _answer(plan), "live" if _is_allowed(plan) else "unsure")
-    _proof(model)
+    with st.container():
+        _proof(model)
     _decide(plan)
     _roll_back(model)
     _timeline(model)
@@ -60,6 +62,17 @@ def _button(plan: wire.Plan) -> str:
 
 
 def _decide(plan: wire.Plan) -> None:
+    if plan.evidence or plan.moves:
+        _evidence(plan)
+    with st.container(border=True, key="promotion_decide"):
+        _press(plan)
+    if plan.version is None:
+        components.link(
+            "launch", "Launch the gate that is missing", ":material/play_circle:", workflow=_GATES.get(plan.source_alias, "training")
+        )
+
+
+def _evidence(plan: wire.Plan) -> None:
     left, right = st.columns([1, 1], gap="large")
     with left, st.container(border=True, height="stretch"):
         components.title("Evidence")
@@ -74,8 +87,6 @@ def _decide(plan: wire.Plan) -> None:
             st.html(_replicas(plan))
         else:
             components.empty("Nothing would move.", plan.refusal or "There is no version to promote.")
-    with st.container(border=True, key="promotion_decide"):
-        _press(plan)
 
 
 def _links(plan: wire.Plan) -> dict[str, str]:
@@ -112,7 +123,6 @@ def _press(plan: wire.Plan) -> None:
         key="promotion_promote",
         icon=":material/rocket_launch:",
         disabled=not is_ready,
-        help=_why_not(plan, reason),
     )
     st.caption(_why_not(plan, reason))
     if is_pressed:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from controlplane.core import errors, runs, workflows
 
-_PART = re.compile(r"(?P<step>[a-z0-9-]+)(?:@(?P<attempt>[1-9]\d{0,5}))?:(?P<number>\d{1,12})")
+_PART = re.compile(r"(?P<step>[a-z0-9-]+)(?:@(?P<attempt>[1-9]\d{0,5}))?:(?P<number>\d{1,12})", re.ASCII)
 
 
 @dataclass(frozen=True)

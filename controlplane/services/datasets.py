@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from dataclasses import dataclass
 
 from controlplane import ports, wire
 from controlplane.core import adapters, datasets, errors
+
+logger = logging.getLogger(__name__)
 
 MAX_UPLOAD_BYTES = 64 * 1024 * 1024
 
@@ -53,11 +56,7 @@ class Datasets:
             Conflict: that split exists.
         """
         _check_upload(name, version, split, content)
-        try:
-            text = content.decode()
-        except UnicodeDecodeError as error:
-            raise errors.InvalidInput(f"{file_name} is not UTF-8 text (byte {error.start}).", hint="Save it as UTF-8 JSONL.") from None
-        rows = datasets.parse(text.splitlines(), file_name)
+        rows = _parsed(content, file_name)
         if _key(name, version, split) in self.store.list(""):
             raise errors.Conflict(f"{name} v{version} has a {split} split already.", hint="Upload it as a new version.")
         self.store.write(_key(name, version, split), datasets.to_jsonl(rows).encode())
@@ -65,7 +64,7 @@ class Datasets:
 
     def _rows(self, name: str, version: int, split: str) -> list[datasets.Row]:
         key = _key(name, version, split)
-        return datasets.parse(self.store.read(key).decode().splitlines(), key)
+        return _parsed(self.store.read(key), key)
 
     def _shown(self, name: str, version: int, splits: list[str], used_by: tuple[str, ...]) -> wire.Dataset:
         return wire.Dataset(
@@ -77,9 +76,15 @@ class Datasets:
         )
 
     def _split(self, name: str, version: int, split: str) -> wire.Split:
-        text = self.store.read(_key(name, version, split)).decode()
-        rows = datasets.parse(text.splitlines(), split)
-        return wire.Split(name=split, rows=len(rows), answerable=sum(row.answerable for row in rows), digest=datasets.digest(text))
+        content = self.store.read(_key(name, version, split))
+        try:
+            rows = _parsed(content, split)
+        except errors.InvalidInput as error:
+            # A file that somebody damaged in the store counts no rows; `preview` says what is wrong with it.
+            logger.warning("%s v%s: %s", name, version, error)
+            rows = []
+        digest = datasets.digest(content.decode(errors="replace"))
+        return wire.Split(name=split, rows=len(rows), answerable=sum(row.answerable for row in rows), digest=digest)
 
     def _used(self) -> dict[tuple[str, str], list[str]]:
         used: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -90,6 +95,14 @@ class Datasets:
         for version in versions:
             used[version.tags.get("dataset", ""), version.tags.get("data-version", "")].append(f"{version.model} v{version.number}")
         return used
+
+
+def _parsed(content: bytes, file: str) -> list[datasets.Row]:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise errors.InvalidInput(f"{file} is not UTF-8 text (byte {error.start}).", hint="Save it as UTF-8 JSONL.") from None
+    return datasets.parse(text.split("\n"), file)
 
 
 def _check_upload(name: str, version: int, split: str, content: bytes) -> None:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controlplane import ports
-from controlplane.core import adapters, errors, runs, workflows
+from controlplane.core import adapters, errors, lifecycle, runs, workflows
 
 NEEDS_MODEL = ("deployment", "evaluation", "performance", "promote")
 
 
 @dataclass(frozen=True)
 class Launcher:
-    """`defaults` are the profile's; `new_id` and `now` are passed in so that tests decide them."""
+    """`defaults` are the profile's; `required` is the promotion policy; `new_id` and `now` are passed in so that tests decide them."""
 
     registry: ports.Registry
     store: ports.RunStore
@@ -22,6 +22,7 @@ class Launcher:
     defaults: Mapping[str, str]
     new_id: Callable[[], str]
     now: Callable[[], datetime]
+    required: lifecycle.Alias = lifecycle.Alias.PERF_PASSED
 
     def launch(self, workflow: str, given: Mapping[str, str], *, actor: str, interface: str) -> runs.Run:
         """A new run, waiting for the next tick.
@@ -29,12 +30,15 @@ class Launcher:
         Raises:
             NotFound: no such workflow, or no such model where the workflow needs one.
             InvalidInput: an unknown parameter, a value out of range, or a model name that no registry would take.
+            Refused, Conflict: a promotion that the policy forbids, or beside another one.
         """
         definition = workflows.get(workflow)
         parameters = workflows.resolve(definition, given, self.defaults)
         adapters.check_model_name(parameters["model-name"])
         if workflow in NEEDS_MODEL:
-            self.registry.model(parameters["model-name"])
+            model = self.registry.model(parameters["model-name"])
+            if definition is workflows.PROMOTE:
+                self._require_promotable(model, parameters["source-alias"])
         run = runs.new(runs.RunId(self.new_id()), definition, parameters, self.now(), actor, interface)
         self.store.add(run)
         self._note(run, "launched", actor, interface)
@@ -61,6 +65,13 @@ class Launcher:
         self.store.save(run)
         self._note(run, "cancel-asked", actor, interface)
         return run
+
+    def _require_promotable(self, model: ports.Model, source: str) -> None:
+        """The job alone knows no policy: what it may not do is refused before it starts."""
+        lifecycle.plan_promotion(model.aliases, lifecycle.Alias(source), self.required)
+        for record in self.ledger.promotions(model.name, limit=5):
+            if record.state == "running":
+                raise errors.Conflict(f"{record.actor} is promoting {model.name} version {record.version}.", hint="Wait until it ended.")
 
     def _note(self, run: runs.Run, action: str, actor: str, interface: str) -> None:
         details = {"run": run.id, "workflow": run.workflow}

@@ -23,17 +23,17 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
 
 
 def infer(replica: ports.Inference, rows: Sequence[datasets.Row], arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
-    slot = slot_name(arguments.adapter_name, arguments.model_name, arguments.role)
     answers_file = arguments.output_dir / "answers.jsonl"
+    if arguments.role == "base" and arguments.allow_missing and not (arguments.compare_base or arguments.adapter_name):
+        return _skipped(answers_file, "", "The base model is not asked: nobody wished to compare with it.", log)
     served = {one.name: one for one in replica.served()}
+    slot = slot_name(arguments.adapter_name, arguments.model_name, arguments.role, list(served.values()))
     if slot not in served:
-        if not arguments.allow_missing:
-            raise errors.NotFound(
-                f"vLLM at {arguments.vllm_url} serves no {slot!r}.", hint=f"It serves: {', '.join(served)}. Run the deployment workflow."
-            )
-        log.warning(f"Nothing is served as {slot}, so nothing is asked.", slot=slot)
-        records.write(answers_file, [])
-        return {"status": "skipped", "slot": slot, "answered": 0, "failed": 0}
+        if arguments.allow_missing:
+            return _skipped(answers_file, slot, f"Nothing is served as {slot}, so nothing is asked.", log)
+        raise errors.NotFound(
+            f"vLLM at {arguments.vllm_url} serves no {slot!r}.", hint=f"It serves: {', '.join(served)}. Run the deployment workflow."
+        )
     log.info(f"Asking {slot} {len(rows)} questions.", slot=slot, root=served[slot].root, max_concurrent=arguments.max_concurrent)
     answered = asyncio.run(
         ask_all(
@@ -52,11 +52,11 @@ def infer(replica: ports.Inference, rows: Sequence[datasets.Row], arguments: arg
     return {"status": "done", "slot": slot, "root": served[slot].root, "answered": len(answered) - len(failed), "failed": len(failed)}
 
 
-def slot_name(adapter_name: str, model_name: str, role: str) -> str:
-    """The name to ask: as given, else the slot of the role.
+def slot_name(adapter_name: str, model_name: str, role: str, served: Sequence[ports.Served]) -> str:
+    """The name to ask: as given, else the slot of the role; the base model is the first served that has no parent.
 
     Raises:
-        InvalidInput: the base model has no slot of its own, so it must be named.
+        NotFound: the server has no base model to ask.
     """
     if adapter_name:
         return adapter_name
@@ -66,7 +66,10 @@ def slot_name(adapter_name: str, model_name: str, role: str) -> str:
         case "live":
             return adapters.live_slot(model_name)
         case _:
-            raise errors.InvalidInput("The role base needs --adapter-name.", hint="Give the base model's name as vLLM lists it.")
+            base = [one.name for one in served if not one.parent]
+            if not base:
+                raise errors.NotFound("The server lists no base model.", hint="Name it with --adapter-name.")
+            return base[0]
 
 
 async def ask_all(
@@ -120,6 +123,13 @@ def _answered(row: datasets.Row, role: str, answer: ports.Answer | None, error: 
     )
 
 
+def _skipped(answers_file: Path, slot: str, reason: str, log: job.Log) -> Mapping[str, object]:
+    """An empty file, so that the step after this one finds what it expects."""
+    log.info(reason, slot=slot)
+    records.write(answers_file, [])
+    return {"status": "skipped", "slot": slot, "answered": 0, "failed": 0}
+
+
 def _check_failures(failed: Sequence[answers.Answered], total: int, address: str, log: job.Log) -> None:
     if failed:
         log.warning(f"{len(failed)} of {total} requests failed; the first: {failed[0].error}", failed=len(failed))
@@ -130,13 +140,14 @@ def _check_failures(failed: Sequence[answers.Answered], total: int, address: str
 def parser() -> argparse.ArgumentParser:
     result = job.parser("Ask one slot every question of the eval split.")
     result.add_argument("--eval-file", type=Path, required=True, help="JSONL of {id, question, context, answer, answerable}")
-    result.add_argument("--adapter-name", default="", help="slot to ask, or the base model's name; empty: the role's slot")
+    result.add_argument("--adapter-name", default="", help="slot to ask, or the base model's name; empty: what the role asks")
     result.add_argument("--model-name", default="mistral-7b-lora", help="MLflow registered model; names the slot")
     result.add_argument("--role", choices=("candidate", "live", "base"), default="candidate", help="whose answers these are")
     result.add_argument("--vllm-url", default="http://vllm-service.ml-models:8000", help="vLLM server")
     result.add_argument("--max-concurrent", type=job.positive_integer, default=15, help="requests in flight")
     result.add_argument("--max-tokens", type=job.positive_integer, default=48, help="longest answer in tokens")
     result.add_argument("--allow-missing", action="store_true", help="a slot that is not served is no error")
+    result.add_argument("--compare-base", action="store_true", help="with --role=base and --allow-missing: do ask the base model")
     return result
 
 

@@ -28,9 +28,9 @@ class ServerView:
 def ask(prometheus_url: str, measured: load_generator.Measured, before: str, after: str, log: job.Log) -> ServerView:
     """Prometheus' answer, or the counters' when it is not there or has scraped too little; says which."""
     finished = exposition.growth(before, after, FINISHED)
-    foreign = None if finished is None else max(0.0, finished - sum(not sample.error for sample in measured.samples))
+    foreign = None if finished is None else max(0.0, finished - len(measured.samples))
     if foreign:
-        log.warning(f"The server finished {foreign:.0f} requests more than this test sent and got answered.", foreign=foreign)
+        log.warning(f"The server finished {foreign:.0f} requests more than this test sent.", foreign=foreign)
     found = _from_prometheus(prometheus_url, measured, log) if prometheus_url else None
     if found is not None:
         return ServerView(f"prometheus {prometheus_url}", *found, finished, foreign)
@@ -40,10 +40,15 @@ def ask(prometheus_url: str, measured: load_generator.Measured, before: str, aft
     return ServerView("vllm /metrics", *p95s, finished, foreign)
 
 
+def p95_query(histogram: str, duration_seconds: float) -> str:
+    """PromQL for the P95 over the test's time; a shorter window than two scrapes would hold no increase at all."""
+    return f"histogram_quantile(0.95, sum by (le) (increase({histogram}_bucket[{max(30, round(duration_seconds))}s])))"
+
+
 def _from_prometheus(address: str, measured: load_generator.Measured, log: job.Log) -> tuple[float | None, float | None] | None:
     client = prometheus.Prometheus(address)
     try:
-        values = [_value(client.instant(_query(name, measured.duration_seconds), measured.ended_at)) for name in (E2E, TTFT)]
+        values = [_value(client.instant(p95_query(name, measured.duration_seconds), measured.ended_at)) for name in (E2E, TTFT)]
     except (errors.Unreachable, errors.OutsideError) as fault:
         log.warning(f"{fault} The server's own counters are read instead.")
         return None
@@ -53,10 +58,6 @@ def _from_prometheus(address: str, measured: load_generator.Measured, log: job.L
         log.warning(f"Prometheus at {address} has no vLLM metrics for the test's time; the server's own counters are read instead.")
         return None
     return values[0], values[1]
-
-
-def _query(histogram: str, duration_seconds: float) -> str:
-    return f"histogram_quantile(0.95, sum by (le) (increase({histogram}_bucket[{max(30, round(duration_seconds))}s])))"
 
 
 def _value(series: list[ports.Series]) -> float | None:

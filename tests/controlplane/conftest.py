@@ -124,5 +124,3 @@ def world(tmp_path: Path) -> World:
 
 def _lines(items: list[judging.GradedRow] | list[latency.Sample]) -> str:
     return "".join(json.dumps(asdict(item)) + "\n" for item in items)
-
-

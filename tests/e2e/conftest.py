@@ -1,11 +1,9 @@
-"""One real stack for all end-to-end tests: MLflow, vLLM, Prometheus, API and console on ports of their own, with a first adapter taken to live."""
+"""One real stack for all end-to-end tests, on ports of its own, with a first adapter taken to live through every gate."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,30 +12,7 @@ from controlplane import client as client_module
 from controlplane import settings as settings_module
 from controlplane import stack as stack_module
 from controlplane import wire
-from controlplane.core import runs
-
-MODEL = "ops-qa"
-PORT_BASE = "18600"
-FINAL = {state for state in runs.State if state.is_final}
-
-
-@dataclass(frozen=True)
-class Live:
-    """The running stack and our client of it."""
-
-    settings: settings_module.Settings
-    stack: stack_module.Stack
-    api: client_module.Client
-
-    def finish(self, workflow: str, parameters: dict[str, str] | None = None) -> wire.Run:
-        """Launches a workflow and waits for its end, failing the test with the log when a step failed."""
-        run = self.api.launch(workflow, {"model-name": MODEL, **(parameters or {})})
-        while run.state not in FINAL:
-            time.sleep(0.5)
-            run = self.api.run(run.id)
-        tail = "\n".join(f"{line.level} {line.message}" for line in self.api.logs(run.id)[-15:])
-        assert run.state == runs.State.SUCCEEDED, f"{workflow}: {run.state} {run.reason}\n{tail}"
-        return run
+from tests.e2e.live_stack import MODEL, PORT_BASE, FirstVersion, Live
 
 
 @pytest.fixture(scope="session")
@@ -62,20 +37,6 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         stack.stop()
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-
-
-@dataclass(frozen=True)
-class FirstVersion:
-    """Version 1, trained and taken through every gate to live, with the runs that did it."""
-
-    training: wire.Run
-    deployment: wire.Run
-    evaluation: wire.Run
-    performance: wire.Run
-    promotion: wire.Promotion
-
-    def outputs(self, run: wire.Run) -> dict[str, str]:
-        return {name: value for step in run.steps for name, value in step.outputs.items()}
 
 
 @pytest.fixture(scope="session")

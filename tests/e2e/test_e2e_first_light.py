@@ -7,7 +7,7 @@ import pytest
 
 from controlplane.clients import openai_judge
 from controlplane.core import adapters, datasets, profiles, prompts
-from tests.e2e.conftest import MODEL, FirstVersion, Live
+from tests.e2e.live_stack import MODEL, FirstVersion, Live
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
@@ -64,6 +64,7 @@ def test_metrics_of_the_server_are_in_prometheus(live: Live, first: FirstVersion
 
 
 def test_promote_and_roll_back_move_server_and_registry_together(live: Live, first: FirstVersion, second: object) -> None:
+    live.stage_second()
     live.api.promote(MODEL, "staged", "newer")
     assert (live.api.model(MODEL).live, live.api.model(MODEL).aliases["previous"]) == (2, 1)
     assert _served_version(live) == 2

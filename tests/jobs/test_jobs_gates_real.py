@@ -1,7 +1,8 @@
-"""The jobs of deployment, evaluation, performance and promote as processes on a real vLLM and MLflow, with the arguments of the workflows."""
+"""The jobs of deployment, evaluation, performance and promote as processes on a real vLLM and MLflow, called as the workflows do."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -31,7 +32,15 @@ ROWS += [
 ]
 # The adapter's weights are random, so Gate 1 gets floors that anything passes; whether the floors bite is shown without a server.
 VALUES = {
-    **{"model-name": MODEL, "slot-name": "", "candidate-adapter": "", "live-adapter": "", "judge": "reference", "max-tokens": "8"},
+    **{
+        "model-name": MODEL,
+        "slot-name": "",
+        "candidate-adapter": "",
+        "live-adapter": "",
+        "judge": "reference",
+        "max-tokens": "8",
+        "compare-base": "true",
+    },
     **{"min-a-rate": "0", "max-c-rate": "1", "min-refusal-rate": "0", "concurrency": "2", "max-concurrent": "4", "max-samples": "4"},
     **{"min-throughput": "0.01", "max-p95-latency": "100", "max-p95-ttft": "100", "min-success-rate": "0.5", "prometheus-url": ""},
 }
@@ -92,7 +101,7 @@ def staged(place: Place, number: int) -> dict[str, str]:
 
 
 def evaluated(place: Place) -> dict[str, str]:
-    for name in ("inference-candidate", "inference-live", "judge-answers"):
+    for name in ("inference-candidate", "inference-live", "inference-base", "judge-answers"):
         place.step("evaluation", name)
     return place.step("evaluation", "compare-decision")
 
@@ -101,13 +110,18 @@ def evaluated(place: Place) -> dict[str, str]:
 @pytest.mark.timeout(900)
 def test_from_registered_to_live_and_back(place: Place) -> None:
     registry = mlflow_registry.MlflowRegistry(place.values["mlflow-tracking-uri"])
-    replica = vllm_inference.VllmReplica(place.values["vllm-url"])
+    with contextlib.closing(vllm_inference.VllmReplica(place.values["vllm-url"])) as replica:
+        _check_the_whole_way(place, registry, replica)
+
+
+def _check_the_whole_way(place: Place, registry: mlflow_registry.MlflowRegistry, replica: vllm_inference.VllmReplica) -> None:
     first = staged(place, 1)
     assert first["slot-name"] == f"{MODEL}-candidate"
     decision = evaluated(place)
     assert (decision["outcome"], decision["version"]) == ("pass", "1")
+    assert "base-a-rate" in decision
     assert place.outputs["inference-live"]["status"] == "skipped"
-    assert place.outputs["judge-answers"] == {"judge": "reference judge (deterministic)", "graded": "8", "unscored": "0"}
+    assert place.outputs["judge-answers"] == {"judge": "reference judge (deterministic)", "graded": "16", "unscored": "0"}
     load = place.step("performance", "run-load-test")
     assert (load["requests"], load["server-metrics"]) == ("4", "vllm /metrics")
     results = json.loads((place.home / "run-load-test" / "results.json").read_text())
@@ -133,10 +147,9 @@ def test_from_registered_to_live_and_back(place: Place) -> None:
 @pytest.mark.real
 @pytest.mark.timeout(400)
 def test_a_real_model_judges_with_structured_output(vllm_server: str) -> None:
-    judge = openai_judge.OpenAiJudge(vllm_server)
-    served = vllm_inference.VllmReplica(vllm_server).served()
-    assert judge.name == f"llm judge ({served[0].name})"
-    grades = [judge.grade(row, "7000") for row in ROWS[:2]]
+    with contextlib.closing(openai_judge.OpenAiJudge(vllm_server)) as judge:
+        assert judge.name == f"llm judge ({judge.model()})"
+        grades = [judge.grade(row, "7000") for row in ROWS[:2]]
     assert {grade.letter for grade in grades} <= {"A", "B", "C", ""}
     assert any(grade.letter for grade in grades), grades
 

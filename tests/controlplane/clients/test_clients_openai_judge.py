@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 
 import chat_server
 import pytest
@@ -14,10 +15,20 @@ ROW = datasets.Row("1", "Which port?", "ssh listens on 22.", "22", True)
 MODELS = {"object": "list", "data": [{"id": "small", "object": "model"}, {"id": "big", "object": "model"}]}
 
 
+Judges = Callable[..., openai_judge.OpenAiJudge]
+
+
 @pytest.fixture
 def server() -> Iterator[chat_server.ChatServer]:
     with chat_server.running() as running:
         yield running
+
+
+@pytest.fixture
+def judge_at() -> Iterator[Judges]:
+    """Makes judges and closes them at the end."""
+    with contextlib.ExitStack() as made:
+        yield lambda *args, **options: made.enter_context(contextlib.closing(openai_judge.OpenAiJudge(*args, **options)))
 
 
 def says(*replies: chat_server.Reply) -> object:
@@ -36,9 +47,9 @@ def chats(server: chat_server.ChatServer) -> list[dict[str, object]]:
     return [body for path, body in server.asked if path.endswith("/chat/completions")]
 
 
-def test_grades_with_the_first_listed_model_and_a_schema(server: chat_server.ChatServer) -> None:
+def test_grades_with_the_first_listed_model_and_a_schema(judge_at: Judges, server: chat_server.ChatServer) -> None:
     server.reply = says(chat_server.as_json(chat_server.completion('{"reason": "right", "grade": "A"}')))
-    judge = openai_judge.OpenAiJudge(server.address)
+    judge = judge_at(server.address)
     assert judge.name == "llm judge (small)"
     assert judge.grade(ROW, "22").letter == "A"
     (body,) = chats(server)
@@ -48,68 +59,68 @@ def test_grades_with_the_first_listed_model_and_a_schema(server: chat_server.Cha
     assert [path for path, _ in server.asked].count("/v1/models") == 1
 
 
-def test_an_address_with_v1_is_taken_as_it_is(server: chat_server.ChatServer) -> None:
+def test_an_address_with_v1_is_taken_as_it_is(judge_at: Judges, server: chat_server.ChatServer) -> None:
     server.reply = says(chat_server.as_json(chat_server.completion("Grade: B")))
-    assert openai_judge.OpenAiJudge(f"{server.address}/v1/", "big").grade(ROW, "x").letter == "B"
+    assert judge_at(f"{server.address}/v1/", "big").grade(ROW, "x").letter == "B"
     assert {path for path, _ in server.asked} == {"/v1/models", "/v1/chat/completions"}
 
 
-def test_rate_limits_and_server_errors_are_tried_again(server: chat_server.ChatServer) -> None:
+def test_rate_limits_and_server_errors_are_tried_again(judge_at: Judges, server: chat_server.ChatServer) -> None:
     busy = [chat_server.as_json({"error": {"message": "busy"}}, status, retry_after_ms="1") for status in (429, 503)]
     server.reply = says(*busy, chat_server.as_json(chat_server.completion("Grade: C")))
-    assert openai_judge.OpenAiJudge(server.address).grade(ROW, "80").letter == "C"
+    assert judge_at(server.address).grade(ROW, "80").letter == "C"
     assert len(chats(server)) == 3
 
 
-def test_a_server_that_stays_broken_is_unreachable(server: chat_server.ChatServer) -> None:
+def test_a_server_that_stays_broken_is_unreachable(judge_at: Judges, server: chat_server.ChatServer) -> None:
     server.reply = says(chat_server.as_json({"error": {"message": "no"}}, 500, retry_after_ms="1"))
     with pytest.raises(errors.Unreachable, match="HTTP 500 after every retry"):
-        openai_judge.OpenAiJudge(server.address, max_retries=2).grade(ROW, "22")
+        judge_at(server.address, max_retries=2).grade(ROW, "22")
     assert len(chats(server)) == 3
 
 
-def test_a_judge_that_does_not_answer_in_time_is_unreachable(server: chat_server.ChatServer) -> None:
+def test_a_judge_that_does_not_answer_in_time_is_unreachable(judge_at: Judges, server: chat_server.ChatServer) -> None:
     server.reply = says(chat_server.Reply(hangs=True))
     with pytest.raises(errors.Unreachable, match=r"no reply within 0\.2 s"):
-        openai_judge.OpenAiJudge(server.address, answer_seconds=0.2, max_retries=0).grade(ROW, "22")
+        judge_at(server.address, answer_seconds=0.2, max_retries=0).grade(ROW, "22")
 
 
-def test_without_structured_output_it_asks_plainly(server: chat_server.ChatServer) -> None:
+def test_without_structured_output_it_asks_plainly(judge_at: Judges, server: chat_server.ChatServer) -> None:
     refusal = chat_server.as_json({"error": {"message": "response_format is not supported"}}, 400)
     server.reply = says(refusal, chat_server.as_json(chat_server.completion("Grade: A")))
-    assert openai_judge.OpenAiJudge(server.address).grade(ROW, "22").letter == "A"
+    assert judge_at(server.address).grade(ROW, "22").letter == "A"
     assert ["response_format" in body for body in chats(server)] == [True, False]
 
 
-def test_a_question_it_refuses_is_unscored(server: chat_server.ChatServer) -> None:
+def test_a_question_it_refuses_is_unscored(judge_at: Judges, server: chat_server.ChatServer) -> None:
     server.reply = says(chat_server.as_json({"error": {"message": "too long"}}, 400))
-    grade = openai_judge.OpenAiJudge(server.address).grade(ROW, "22")
+    grade = judge_at(server.address).grade(ROW, "22")
     assert grade.letter == ""
     assert "too long" in grade.reason
 
 
 @pytest.mark.parametrize("text", ["", "I would rather not say."])
-def test_an_unreadable_reply_is_unscored(server: chat_server.ChatServer, text: str) -> None:
+def test_an_unreadable_reply_is_unscored(judge_at: Judges, server: chat_server.ChatServer, text: str) -> None:
     server.reply = says(chat_server.as_json(chat_server.completion(text)))
-    assert openai_judge.OpenAiJudge(server.address).grade(ROW, "22").letter == ""
+    assert judge_at(server.address).grade(ROW, "22").letter == ""
 
 
-def test_no_access_is_permanent_and_names_no_key(server: chat_server.ChatServer) -> None:
+def test_no_access_is_permanent_and_names_no_key(judge_at: Judges, server: chat_server.ChatServer) -> None:
     server.reply = says(chat_server.as_json({"error": {"message": "bad key"}}, 401))
     with pytest.raises(errors.OutsideError, match="HTTP 401") as fault:
-        openai_judge.OpenAiJudge(server.address, api_key="very-secret").grade(ROW, "22")
+        judge_at(server.address, api_key="very-secret").grade(ROW, "22")
     assert "very-secret" not in str(fault.value)
 
 
-def test_a_model_that_is_not_listed_is_named(server: chat_server.ChatServer) -> None:
+def test_a_model_that_is_not_listed_is_named(judge_at: Judges, server: chat_server.ChatServer) -> None:
     server.reply = says(chat_server.as_json({}))
     with pytest.raises(errors.NotFound, match="It lists: small, big"):
-        openai_judge.OpenAiJudge(server.address, "huge").grade(ROW, "22")
+        judge_at(server.address, "huge").grade(ROW, "22")
 
 
-def test_nobody_there_is_named_with_its_address(unused_address: str) -> None:
+def test_nobody_there_is_named_with_its_address(judge_at: Judges, unused_address: str) -> None:
     with pytest.raises(errors.Unreachable, match=unused_address):
-        openai_judge.OpenAiJudge(unused_address).model()
+        judge_at(unused_address).model()
 
 
 @pytest.fixture

@@ -153,6 +153,7 @@ def test_cancel_stops_the_job_and_the_run(world, candidate):
 @pytest.mark.parametrize(("source", "action"), [("perf-passed", "promoted"), ("previous", "rolled-back")])
 def test_a_promotion_by_workflow_is_called_a_promotion_in_the_ledger(world, candidate, source, action):
     world.executor.script("jobs.deployment.promote_adapter", outputs={"version": "1", "digest": "d" * 64})
+    world.registry.aliases["ops-qa"] = {"live": world.add_version().number, "previous": 1, "perf-passed": 1}
     launch(world, "promote", **{"source-alias": source})
     tick(world, 4)
     event = world.ledger.events()[0]
@@ -162,7 +163,7 @@ def test_a_promotion_by_workflow_is_called_a_promotion_in_the_ledger(world, cand
 def test_every_workflow_can_run_to_its_end(world):
     world.add_version("candidate", "staged", "eval-passed", "perf-passed")
     for workflow in ("training", "deployment", "evaluation", "performance", "promote"):
-        run_id = launch(world, workflow)
+        run_id = launch(world, workflow, **({"source-alias": "perf-passed"} if workflow == "promote" else {}))
         for _ in range(20):
             tick(world)
             for handle in world.executor.jobs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from controlplane import ports
 from controlplane.core import errors, runs
 
 
@@ -79,3 +80,21 @@ def test_a_running_run_cannot_be_retried_nor_an_ended_one_cancelled(world):
     world.plane.dispatcher.tick()
     with pytest.raises(errors.Refused):
         world.plane.launcher.cancel(run.id, actor="ada", interface="cli")
+
+
+def test_the_promotion_policy_holds_for_the_workflow_too(world):
+    world.add_version("staged")
+    with pytest.raises(errors.Refused, match="perf-passed"):
+        launch(world, "promote", **{"source-alias": "staged"})
+    assert world.store.list() == []
+
+
+def test_no_promotion_is_launched_beside_another(world):
+    version = world.add_version("perf-passed")
+    world.ledger.open_promotion(promotion_of(version, "grace"))
+    with pytest.raises(errors.Conflict, match="grace"):
+        launch(world, "promote", **{"source-alias": "perf-passed"})
+
+
+def promotion_of(version, actor):
+    return ports.PromotionRecord("p-1", version.model, version.number, None, False, "perf-passed", actor, "api", "", version.created_at)

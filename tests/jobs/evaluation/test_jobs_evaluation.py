@@ -55,10 +55,14 @@ def test_every_row_is_answered_in_order_by_the_role_s_slot(tmp_path: Path) -> No
     assert (outputs["status"], outputs["slot"], outputs["root"], outputs["answered"]) == ("done", "ops-qa-candidate", "/a/1", 12)
 
 
-def test_base_model_is_asked_by_its_own_name(tmp_path: Path) -> None:
-    assert infer(tmp_path, replica(), "--adapter-name=base", role="base")["slot"] == "base"
-    with pytest.raises(errors.InvalidInput, match="--adapter-name"):
-        infer(tmp_path, replica(), role="base")
+@pytest.mark.parametrize("flags", [["--adapter-name=base"], [], ["--allow-missing", "--compare-base"]])
+def test_base_model_is_found_by_itself_or_by_name(tmp_path: Path, flags: list[str]) -> None:
+    assert infer(tmp_path, replica(ops_qa_live="/a/1"), *flags, role="base")["slot"] == "base"
+
+
+def test_base_model_is_asked_on_wish_only_in_the_workflow(tmp_path: Path) -> None:
+    assert infer(tmp_path, replica(), "--allow-missing", role="base")["status"] == "skipped"
+    assert (tmp_path / "base" / "answers.jsonl").read_text() == ""
 
 
 def test_a_live_slot_that_is_not_there_may_be_skipped(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from controlplane import testing
-from controlplane.clients import load_generator
+from controlplane.clients import load_generator, prometheus
 from controlplane.core import datasets, errors, latency
 from jobs import job, records
 from jobs.performance import perf_decision, run_load_test, server_view
@@ -48,6 +49,23 @@ def test_prometheus_that_is_not_there_is_said_and_replaced(capsys: pytest.Captur
     view = server_view.ask("http://127.0.0.1:9", MEASURED, BEFORE, AFTER, LOG)
     assert view.source == "vllm /metrics"
     assert "http://127.0.0.1:9 did not answer" in capsys.readouterr().out
+
+
+@pytest.mark.real
+def test_prometheus_without_vllm_s_metrics_is_said_and_replaced(prometheus_server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert server_view.ask(prometheus_server, MEASURED, BEFORE, AFTER, LOG).source == "vllm /metrics"
+    assert "has no vLLM metrics" in capsys.readouterr().out
+
+
+@pytest.mark.real
+@pytest.mark.timeout(60)
+def test_the_p95_query_is_answered_by_a_real_prometheus(prometheus_server: str) -> None:
+    query = server_view.p95_query("prometheus_http_request_duration_seconds", 1.0)
+    with contextlib.closing(prometheus.Prometheus(prometheus_server)) as client:
+        values: list[float] = []
+        while not values:
+            values = [point for series in client.instant(query, datetime.now(UTC)) for _, point in series.points if point == point]
+    assert 0 < values[0] < 10
 
 
 def files(tmp_path: Path, totals: list[float], *, duration: float = 10.0, concurrency: int = 2, foreign: float = 0.0) -> list[str]:

@@ -1,0 +1,347 @@
+"""Promotion and rollback: every replica and the registry move together, or nothing moves, whatever breaks and whenever we are killed."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from controlplane import testing
+from controlplane.core import errors, lifecycle
+from controlplane.services import promote
+
+MODEL = "ops-qa"
+ADA = promote.Caller("ada", "console", "both gates passed")
+DOWN = errors.Unreachable("MLflow", "http://mlflow.test", "down")
+
+
+@pytest.fixture
+def ready(world):
+    """Version 1 is live on both replicas, version 2 has passed every gate."""
+    world.add_live()
+    world.add_version("candidate", "staged", "eval-passed", "perf-passed")
+    return world
+
+
+def aliases(world):
+    return world.registry.aliases[MODEL]
+
+
+def test_a_first_promotion(world):
+    world.add_version("staged", "eval-passed", "perf-passed")
+    record = world.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    assert aliases(world) == {"live": 1}
+    assert world.live_roots() == [str(world.home_of(1))] * 2
+    assert record.state == "done"
+    assert record.proof == {replica.address: str(world.home_of(1)) for replica in world.replicas}
+
+
+def test_a_promotion_moves_slots_aliases_record_and_ledger(ready):
+    record = ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    assert aliases(ready) == {"live": 2, "previous": 1}
+    assert ready.live_roots() == [str(ready.home_of(2))] * 2
+    assert (record.version, record.replaces, record.digest) == (2, 1, ready.registry.resolve(MODEL, "version:2").digest)
+    (event,) = ready.ledger.events(MODEL)
+    assert (event.action, event.actor, event.version, event.reason) == ("promoted", "ada", 2, "both gates passed")
+    assert event.details["replaces"] == "1"
+
+
+def test_servers_move_before_the_registry_and_previous_before_live(ready):
+    seen = []
+    apply = ready.registry.apply
+    ready.registry.apply = lambda name, changes: (
+        seen.append((ready.live_roots(), [change.alias for change in changes])),
+        apply(name, changes),
+    )
+    ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    roots, order = seen[0]
+    assert roots == [str(ready.home_of(2))] * 2
+    assert order[:2] == ["previous", "live"]
+
+
+def test_the_candidate_slot_keeps_answering(ready):
+    for replica in ready.replicas:
+        replica.slots[f"{MODEL}-candidate"] = ready.home_of(2)
+    ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    assert all(replica.slots[f"{MODEL}-candidate"] == ready.home_of(2) for replica in ready.replicas)
+
+
+def test_rollback_and_forward_again(ready):
+    ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    back = ready.plane.promoter.promote(MODEL, "previous", ADA)
+    assert back.is_rollback
+    assert aliases(ready) == {"live": 1, "previous": 2}
+    assert ready.live_roots() == [str(ready.home_of(1))] * 2
+    assert ready.ledger.events(MODEL)[0].action == "rolled-back"
+    ready.plane.promoter.promote(MODEL, "previous", ADA)
+    assert aliases(ready) == {"live": 2, "previous": 1}
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "said"),
+    [
+        ("staged", errors.Refused, "perf-passed"),
+        ("candidate", errors.Refused, "candidate"),
+        ("live", errors.Refused, "live"),
+        ("previous", errors.Refused, "previous"),
+        ("latest", errors.InvalidInput, "latest"),
+        ("", errors.InvalidInput, "alias"),
+    ],
+)
+def test_what_the_rules_forbid_changes_nothing(ready, source, error, said):
+    before = dict(aliases(ready))
+    with pytest.raises(error, match=said):
+        ready.plane.promoter.promote(MODEL, source, ADA)
+    assert aliases(ready) == before
+    assert ready.ledger.promotions() == []
+    assert ready.live_roots() == [str(ready.home_of(1))] * 2
+
+
+def test_an_unknown_model_is_not_found(world):
+    with pytest.raises(errors.NotFound, match="nobody"):
+        world.plane.promoter.promote("nobody", "perf-passed", ADA)
+
+
+def assert_nothing_changed(world, before):
+    assert aliases(world) == before
+    assert world.live_roots() == [str(world.home_of(1))] * 2
+    (record,) = world.ledger.promotions()
+    assert record.state == "failed"
+    assert record.error
+    assert world.ledger.events() == []
+
+
+def test_a_replica_that_cannot_load_leaves_everything_as_it_was(ready):
+    before = dict(aliases(ready))
+    ready.replicas[1].broken.add(ready.home_of(2))
+    load = ready.replicas[1].load
+
+    def keeps_the_old(slot, directory):
+        former = ready.replicas[1].slots.get(slot)
+        try:
+            load(slot, directory)
+        except errors.OutsideError:
+            ready.replicas[1].slots[slot] = former
+            raise
+
+    ready.replicas[1].load = keeps_the_old
+    with pytest.raises(errors.OutsideError):
+        ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    assert_nothing_changed(ready, before)
+
+
+def test_a_replica_that_lost_its_slot_while_failing_gets_the_old_version_back(ready):
+    before = dict(aliases(ready))
+    ready.replicas[1].broken.add(ready.home_of(2))
+    with pytest.raises(errors.OutsideError):
+        ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    assert_nothing_changed(ready, before)
+
+
+def test_a_failed_first_promotion_leaves_no_slot_behind(world):
+    world.add_version("perf-passed")
+    world.replicas[1].broken.add(world.home_of(1))
+    with pytest.raises(errors.OutsideError):
+        world.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    assert world.live_roots() == ["", ""]
+    assert aliases(world) == {"perf-passed": 1}
+
+
+def test_an_unreachable_replica_stops_the_promotion_before_the_registry_moves(ready):
+    before = dict(aliases(ready))
+    ready.replicas[1].fault = errors.Unreachable("vLLM", "http://vllm-1.test", "down")
+    with pytest.raises(errors.Unreachable):
+        ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    assert_nothing_changed(ready, before)
+
+
+def test_files_that_are_not_the_registered_ones_are_never_served(ready):
+    before = dict(aliases(ready))
+    version = ready.registry.resolve(MODEL, "version:2")
+    ready.tracking.files[version.run_id, "adapter/adapter_model.safetensors"] = b"somebody changed this"
+    with pytest.raises(errors.OutsideError, match="digest"):
+        ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    assert_nothing_changed(ready, before)
+
+
+def broken_after(world, changes_before_the_fault):
+    """The registry makes so many changes and is away for the next one; afterwards it is well again."""
+    apply = world.registry.apply
+
+    def partly(name, changes):
+        world.registry.apply = apply
+        apply(name, changes[:changes_before_the_fault])
+        raise DOWN
+
+    world.registry.apply = partly
+
+
+@pytest.mark.parametrize("made", [0, 1, 2, 3])
+def test_a_registry_that_fails_between_two_aliases_is_put_back(ready, made):
+    before = dict(aliases(ready))
+    broken_after(ready, made)
+    with pytest.raises(errors.Unreachable):
+        ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    assert_nothing_changed(ready, before)
+
+
+def test_a_promotion_that_cannot_even_be_undone_stays_open_and_is_settled_by_a_later_tick(ready):
+    apply = ready.registry.apply
+
+    def partly_then_away(name, changes):
+        if ready.registry.fault is None:
+            apply(name, changes[:1])
+            ready.registry.fault = DOWN
+        raise DOWN
+
+    ready.registry.apply = partly_then_away
+    with pytest.raises(errors.Unreachable):
+        ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    assert ready.ledger.promotions()[0].state == "running", "nobody else may promote meanwhile"
+    ready.plane.promoter.recover(ready.plane.started_at)
+    assert ready.ledger.promotions()[0].state == "running", "the registry is still away"
+    ready.registry.fault, ready.registry.apply = None, apply
+    ready.plane.promoter.recover(ready.plane.started_at)
+    assert ready.ledger.promotions()[0].state == "done"
+    assert aliases(ready) == {"live": 2, "previous": 1}
+    assert ready.live_roots() == [str(ready.home_of(2))] * 2
+
+
+class Killed(BaseException):
+    """The process ends here: nothing after it runs, no handler of ours either."""
+
+
+def kill_after(world, changes_made):
+    apply = world.registry.apply
+
+    def killed(name, changes):
+        apply(name, changes[:changes_made])
+        world.registry.apply = apply
+        raise Killed
+
+    world.registry.apply = killed
+
+
+@pytest.mark.parametrize("source", ["perf-passed", "previous"])
+@pytest.mark.parametrize("made", [0, 1, 2])
+def test_killed_at_any_alias_the_restart_is_wholly_before_or_wholly_after(ready, made, source):
+    ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    ready.add_version("staged", "eval-passed", "perf-passed")
+    before, roots_before = dict(aliases(ready)), ready.live_roots()
+    kill_after(ready, made)
+    with pytest.raises(Killed):
+        ready.plane.promoter.promote(MODEL, source, ADA)
+    restarted = ready.start_plane()
+    restarted.promoter.recover(restarted.started_at)
+    version = before[source]
+    if made == 0:
+        assert (aliases(ready), ready.live_roots()) == (before, roots_before)
+        assert ready.ledger.promotions()[0].state == "failed"
+    else:
+        assert {name: aliases(ready)[name] for name in ("live", "previous")} == {"live": version, "previous": 2}
+        assert ready.live_roots() == [str(ready.home_of(version))] * 2
+        assert "perf-passed" not in aliases(ready) or source == "previous"
+        assert ready.ledger.promotions()[0].state == "done"
+        assert ready.ledger.events()[0].action == ("rolled-back" if source == "previous" else "promoted")
+
+
+def test_killed_while_the_replicas_move_the_restart_puts_them_back(ready):
+    load = ready.replicas[1].load
+    ready.replicas[1].load = lambda slot, directory: (_ for _ in ()).throw(Killed())
+    with pytest.raises(Killed):
+        ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    assert ready.live_roots() == [str(ready.home_of(2)), str(ready.home_of(1))], "torn"
+    ready.replicas[1].load = load
+    restarted = ready.start_plane()
+    restarted.promoter.recover(restarted.started_at)
+    assert ready.live_roots() == [str(ready.home_of(1))] * 2
+    assert ready.ledger.promotions()[0].state == "failed"
+    assert restarted.promoter.promote(MODEL, "perf-passed", ADA).state == "done", "the way is free again"
+
+
+def test_recovery_twice_is_recovery_once(ready):
+    kill_after(ready, 1)
+    with pytest.raises(Killed):
+        ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    restarted = ready.start_plane()
+    for _ in range(2):
+        restarted.promoter.recover(restarted.started_at)
+    assert [event.action for event in ready.ledger.events()] == ["promoted"]
+
+
+def test_recovery_leaves_a_running_promotion_of_its_own_time_alone(ready):
+    version = ready.registry.resolve(MODEL, "version:2")
+    record = ready.plane.promoter._record(version, ready.plane.promoter.plan(MODEL, "perf-passed"), "perf-passed", ADA)
+    ready.ledger.open_promotion(record)
+    ready.plane.promoter.recover(ready.plane.started_at)
+    assert ready.ledger.promotions()[0].state == "running"
+
+
+def test_of_twenty_at_once_one_wins_and_the_losers_are_told_who(ready):
+    gate = threading.Barrier(20)
+    outcomes = []
+
+    def press(number):
+        gate.wait()
+        try:
+            ready.plane.promoter.promote(MODEL, "perf-passed", replace(ADA, actor=f"person-{number}"))
+            outcomes.append("done")
+        except (errors.Conflict, errors.Refused) as error:
+            outcomes.append(type(error).__name__)
+
+    threads = [threading.Thread(target=press, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes.count("done") == 1
+    assert len(outcomes) == 20
+    assert aliases(ready) == {"live": 2, "previous": 1}
+    assert [event.action for event in ready.ledger.events()] == ["promoted"]
+
+
+def test_a_second_promotion_while_one_runs_names_the_holder(ready):
+    version = ready.registry.resolve(MODEL, "version:2")
+    ready.ledger.open_promotion(
+        ready.plane.promoter._record(
+            version, lifecycle.plan_promotion(aliases(ready), lifecycle.Alias.PERF_PASSED), "perf-passed", replace(ADA, actor="grace")
+        )
+    )
+    with pytest.raises(errors.Conflict, match="grace"):
+        ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+
+
+def test_the_plan_shows_moves_evidence_holder_and_replicas(ready):
+    version = ready.registry.resolve(MODEL, "version:2")
+    ready.add_evaluation(version, {"candidate": "22"})
+    plan = ready.plane.planner.plan(MODEL, "perf-passed")
+    assert (plan.version, plan.replaces, plan.refusal, plan.holder) == (2, 1, "", "")
+    moves = {move.alias: (move.before, move.after) for move in plan.moves}
+    assert moves["previous"] == (None, 1)
+    assert moves["live"] == (1, 2)
+    assert moves["staged"] == (2, None)
+    assert {item.gate: item.outcome for item in plan.evidence} == {
+        "quality": "missing",
+        "deployment": "pass",
+        "evaluation": "inconclusive",
+        "performance": "missing",
+    }
+    assert plan.replicas == ("http://vllm-0.test", "http://vllm-1.test")
+
+
+def test_the_plan_of_a_refused_promotion_still_shows_the_evidence(world):
+    world.add_version("staged")
+    plan = world.plane.planner.plan(MODEL, "staged")
+    assert "perf-passed" in plan.refusal
+    assert plan.version == 1
+    assert plan.moves == ()
+    assert [item.outcome for item in plan.evidence] == ["missing", "pass", "missing", "missing"]
+
+
+def test_the_policy_can_be_lowered_by_the_settings(world, tmp_path):
+    lowered = type(world)(
+        tmp_path, registry=world.registry, replicas=(testing.FakeInference(),), environment={"GATEWRIGHT_PROMOTE_FROM": "staged"}
+    )
+    world.add_version("staged")
+    assert lowered.plane.promoter.promote(MODEL, "staged", ADA).state == "done"
