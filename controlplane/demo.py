@@ -1,4 +1,4 @@
-"""`gatewright demo`: two adapters from data to live through every gate, with rollback, on the real embedded stack. Drives the API like any client.
+"""`gatewright demo`: two adapters from data to live through every gate, with a rollback, on real servers. Drives the API like any client.
 
 A second call uses a model name of its own, so it starts from the same place as the first while the history of both stays.
 """

@@ -1,4 +1,4 @@
-"""The embedded stack on one machine: MLflow, vLLM, Prometheus, the API and the console as processes of ours. Starts, watches, stops; decides nothing.
+"""The embedded stack on one machine: MLflow, vLLM, Prometheus, the API and the console. Starts, watches and stops them; decides nothing.
 
 Everything listens on loopback. What a killed stack left behind is recognised by pid and start time and stopped before a new one starts.
 """

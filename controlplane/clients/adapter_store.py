@@ -1,4 +1,4 @@
-"""The directory that replicas read adapters from, as `ports.AdapterStore`: one immutable home a version. What the files are is in `adapter_files`."""
+"""The directory that replicas read adapters from: one immutable home a version. What the files are is in `adapter_files`."""
 
 from __future__ import annotations
 

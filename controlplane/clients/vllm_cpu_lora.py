@@ -1,8 +1,8 @@
-"""A vLLM plugin for servers without a GPU: applies LoRA by matrix products per adapter instead of one gathered copy of the weights per token.
+"""A vLLM plugin for servers without a GPU: applies LoRA by matrix products per adapter instead of gathering weights per token.
 
-vLLM's CPU code copies an adapter's whole matrices for every token of a prompt, which makes a prompt several times slower than the base model.
-It also picks some adapter's weights for base-model tokens that share a batch with adapter tokens. Grouping the tokens by adapter mends both.
-Loaded inside vLLM through the entry point `vllm.general_plugins`; it does nothing on a GPU.
+vLLM's CPU code copies an adapter's whole matrices for every token of a prompt, which makes a prompt several times slower than on
+the base model. It also picks some adapter's weights for base-model tokens that share a batch with adapter tokens. Grouping the
+tokens by adapter mends both. Loaded inside vLLM through the entry point `vllm.general_plugins`; it does nothing on a GPU.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Interval:
 class Check:
     """One comparison of a verdict.
 
-    `comparison` is one of `<`, `<=`, `>`, `>=`; the check passes when `value comparison limit`. `unit` is a symbol such as `s`, `req/s`, `%`
+    `comparison` is one of `<`, `<=`, `>`, `>=`; the check passes when `value comparison limit`. `unit` is a symbol like `s`, `req/s`, `%`
     (then value and limit are fractions of one) or empty. `margin` is the distance to the limit, positive on the passing side.
     `against` says where the limit comes from: `floor`, `live`, `baseline`.
     """

@@ -189,7 +189,7 @@ def _json_grades(reply: str) -> Iterator[tuple[int, int, str, str]]:
 
 
 def _broken_at(reply: str) -> int:
-    """Where a JSON object begins that was cut off: what stands inside it is half a thought, not a grade. The reply's length when none is."""
+    """Where a JSON object begins that was cut off: what stands inside it is half a thought, not a grade. Else the reply's length."""
     for match in _OBJECT_START.finditer(reply):
         try:
             json.JSONDecoder().raw_decode(reply, match.start())

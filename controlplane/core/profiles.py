@@ -15,8 +15,8 @@ _LOCAL = {
     "slot-name": "",
     "candidate-adapter": "",
     "live-adapter": "",
-    # A few hundred rows in a minute and a half: one pass, small steps in number but large in rate. Plain LoRA trains a fifth faster than NF4
-    # on a CPU, and the server computes with the same unquantized weights.
+    # A few hundred rows in a minute and a half: one pass, few steps at a high rate. Plain LoRA trains a fifth faster than NF4 on a CPU,
+    # and the server computes with the same unquantized weights.
     "learning-rate": "4e-3",
     "num-epochs": "1",
     "batch-size": "8",

@@ -1,4 +1,4 @@
-"""The one prompt format: training, inference, smoke test, load test and the console all ask through here, or the adapter sees what it never learned."""
+"""The one prompt format: training, serving tests and the console all ask through here, or the adapter sees what it never learned."""
 
 from __future__ import annotations
 

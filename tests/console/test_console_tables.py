@@ -32,7 +32,14 @@ def test_a_number_has_its_unit_and_sensible_digits(value: float | None, unit: st
 
 @pytest.mark.parametrize(
     ("value", "unit", "printed"),
-    [(0.027, "%", "+2.7 pp"), (-0.208, "%", "−20.8 pp"), (0.0, "%", "±0.0 pp"), (4.88, "s", "+4.88 s"), (0.0001, "", "±0"), (None, "s", "–")],
+    [
+        (0.027, "%", "+2.7 pp"),
+        (-0.208, "%", "−20.8 pp"),
+        (0.0, "%", "±0.0 pp"),
+        (4.88, "s", "+4.88 s"),
+        (0.0001, "", "±0"),
+        (None, "s", "–"),
+    ],
 )
 def test_a_difference_has_its_sign(value: float | None, unit: str, printed: str) -> None:
     assert tables.signed(value, unit) == printed
@@ -40,7 +47,16 @@ def test_a_difference_has_its_sign(value: float | None, unit: str, printed: str)
 
 @pytest.mark.parametrize(
     ("value", "printed"),
-    [(None, "–"), (0.34, "340 ms"), (2.44, "2.4 s"), (59.6, "60 s"), (200, "3 min 20 s"), (3600, "1 h"), (3900, "1 h 5 min"), (90000, "1 d 1 h")],
+    [
+        (None, "–"),
+        (0.34, "340 ms"),
+        (2.44, "2.4 s"),
+        (59.6, "60 s"),
+        (200, "3 min 20 s"),
+        (3600, "1 h"),
+        (3900, "1 h 5 min"),
+        (90000, "1 d 1 h"),
+    ],
 )
 def test_a_duration_is_in_the_unit_that_fits(value: float | None, printed: str) -> None:
     assert tables.seconds(value) == printed
@@ -73,8 +89,14 @@ def test_the_command_line_leaves_defaults_out_and_quotes_what_a_shell_would_spli
 
 
 def test_an_estimate_is_the_longest_way_through_the_steps() -> None:
-    steps = (wire.StepSpec(name="a", help=""), wire.StepSpec(name="b", help="", needs=("a",)), wire.StepSpec(name="c", help="", needs=("a",)))
-    workflow = wire.Workflow(name="w", title="W", purpose="", ends_in="", parameters=(), steps=steps, typical_seconds={"a": 1, "b": 5, "c": 2})
+    steps = (
+        wire.StepSpec(name="a", help=""),
+        wire.StepSpec(name="b", help="", needs=("a",)),
+        wire.StepSpec(name="c", help="", needs=("a",)),
+    )
+    workflow = wire.Workflow(
+        name="w", title="W", purpose="", ends_in="", parameters=(), steps=steps, typical_seconds={"a": 1, "b": 5, "c": 2}
+    )
     assert tables.estimate(workflow) == 6
 
 
@@ -84,7 +106,8 @@ def test_an_estimate_with_an_unknown_step_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("live", "candidate", "is_worse"), [("A", "C", True), ("A", "B", True), ("B", "A", False), ("A", "A", False), ("", "C", False), ("A", "", False)]
+    ("live", "candidate", "is_worse"),
+    [("A", "C", True), ("A", "B", True), ("B", "A", False), ("A", "A", False), ("", "C", False), ("A", "", False)],
 )
 def test_a_regression_is_a_lower_grade_and_an_unscored_answer_is_none(live: str, candidate: str, is_worse: bool) -> None:
     assert tables.is_regression(live, candidate) is is_worse
@@ -92,14 +115,25 @@ def test_a_regression_is_a_lower_grade_and_an_unscored_answer_is_none(live: str,
 
 @pytest.mark.parametrize(
     ("level", "least", "is_shown"),
-    [("INFO", "WARNING", False), ("ERROR", "WARNING", True), ("warn", "WARNING", True), ("progress", "INFO", True), ("CRITICAL", "ERROR", True)],
+    [
+        ("INFO", "WARNING", False),
+        ("ERROR", "WARNING", True),
+        ("warn", "WARNING", True),
+        ("progress", "INFO", True),
+        ("CRITICAL", "ERROR", True),
+    ],
 )
 def test_a_level_filter_keeps_its_level_and_above(level: str, least: str, is_shown: bool) -> None:
     assert tables.level_at_least(level, least) is is_shown
 
 
 def test_word_differences_ignore_case_and_punctuation() -> None:
-    assert tables.word_differences("Port 22, over TCP.", "the port is 22") == [("Port", False), ("22,", False), ("over", True), ("TCP.", True)]
+    assert tables.word_differences("Port 22, over TCP.", "the port is 22") == [
+        ("Port", False),
+        ("22,", False),
+        ("over", True),
+        ("TCP.", True),
+    ]
 
 
 def test_the_timeline_as_csv_reads_back_and_runs_no_formula() -> None:
