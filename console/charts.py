@@ -166,7 +166,7 @@ def curve(points: Mapping[str, Sequence[tuple[int, float]]], title: str, colours
 def series(items: Sequence[wire.Series], unit: str, colours: theme.Palette) -> go.Figure:
     """Prometheus series over time."""
     figure = _figure(colours, height=210)
-    figure.update_layout(margin_t=12 if len(items) < 2 else 34)
+    figure.update_layout(margin_t=12 if len(items) < 2 else 34, showlegend=len(items) > 1)
     inks = (colours.accent, colours.live, colours.candidate, colours.unsure, colours.broken)
     shown = [item for item in items if item.points]
     for position, item in enumerate(shown):
@@ -188,6 +188,7 @@ def _figure(colours: theme.Palette, height: int = _HEIGHT) -> go.Figure:
     figure.update_layout(
         height=height,
         margin={"l": 10, "r": 16, "t": 34, "b": 10},
+        showlegend=True,
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": colours.text, "size": 13, "family": "Source Sans, sans-serif"},

@@ -120,12 +120,20 @@ def choose(label: str, options: Sequence[str], key: str, name: str, default: str
 
 
 def choose_model(page: str) -> str:
-    """The model this page is about; empty when there is none yet, with advice shown."""
-    names = [model.name for model in reads.models()]
+    """The model this page is about: the address's, else the last one looked at, else one that is live.
+
+    Empty, with advice shown, when there is no model.
+    """
+    models = reads.models()
+    names = [model.name for model in models]
     if not names:
         empty("No model is registered yet.", "Train an adapter: Launch → training. The quality gate registers it.")
         return ""
-    return choose("Model", names, f"{page}_model", "model")
+    served = next((model.name for model in models if model.live is not None), names[0])
+    kept = st.session_state.get("app_model", served)
+    chosen = choose("Model", names, f"{page}_model", "model", kept if kept in names else served)
+    st.session_state["app_model"] = chosen
+    return chosen
 
 
 def choose_version(
@@ -147,12 +155,12 @@ def link(page: str, label: str, icon: str = ":material/arrow_forward:", **query:
 
 
 def choose_newest(page: str, versions: Sequence[wire.Version], aliases: Sequence[str]) -> int | None:
-    """A version, by default the one behind the first of `aliases` that is set; None, with advice shown, when there is no version."""
+    """A version, by default the newest that carries one of `aliases`; None, with advice shown, when there is no version."""
     if not versions:
         empty("This model has no version yet.", "A training run that passes the quality gate registers one.")
         return None
-    places = {alias: version.number for version in versions for alias in version.aliases}
-    return choose_version(page, versions, default=next((places[alias] for alias in aliases if alias in places), None))
+    numbers = [version.number for version in versions if set(aliases) & set(version.aliases)]
+    return choose_version(page, versions, default=max(numbers, default=None))
 
 
 def outcome_tone(outcome: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -140,7 +141,7 @@ def fault(title: str, detail: str, hint: str, request_id: str) -> str:
     trace = f'<div class="gw-muted">Request id {identifier(request_id, 36)}</div>' if request_id else ""
     return (
         f'<div class="gw-fault" role="alert">{badge("!", title, "bad")}<p>{text(detail)}</p>'
-        f'<p class="gw-next"><strong>What to do next.</strong> {text(advice)}</p>{trace}</div>'
+        f'<p class="gw-next"><strong>What to do next.</strong> {_with_code(advice)}</p>{trace}</div>'
     )
 
 
@@ -214,6 +215,11 @@ def grade(letter: str) -> str:
 def moves(items: Iterable[wire.AliasMove]) -> str:
     """Before and after of every alias; what changes is marked."""
     return table(("Alias", "Now", "", "Afterwards"), [_move(item) for item in items])
+
+
+def _with_code(words: str) -> str:
+    """Escaped text, its `commands` as code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", text(words))
 
 
 def _place(key: str, title: str, position: int, reached: int, names: set[str]) -> str:

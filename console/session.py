@@ -14,7 +14,7 @@ from controlplane import client as api
 
 T = TypeVar("T")
 
-ADDRESS = os.environ.get("GATEWRIGHT_API_URL", "http://127.0.0.1:8700")
+ADDRESS = os.environ.get("GATEWRIGHT_API_URL") or "http://127.0.0.1:8600"
 _TOKEN = os.environ.get("GATEWRIGHT_API_TOKEN", "")
 DEFAULT_ACTOR = os.environ.get("USER") or "console"
 

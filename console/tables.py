@@ -59,7 +59,7 @@ def seconds(value: float | None) -> str:
     if value is None or value != value:
         return NOTHING
     if value < 1:
-        return f"{value * 1000:.0f} ms"
+        return f"{value * 1000:.0f} ms" if value >= 0.001 else "< 1 ms"
     if value < 60:
         return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
     whole = round(value)

@@ -43,6 +43,8 @@ PASSED_ON = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
 
+SECRETS = ("GATEWRIGHT_API_TOKEN", "GATEWRIGHT_DATABASE_URL")
+
 
 @dataclass(frozen=True)
 class Service:
@@ -59,7 +61,7 @@ class Service:
 def environment(settings: settings_module.Settings) -> dict[str, str]:
     """What every process of the stack may know of ours: no other variable is handed on."""
     own = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    gatewright = {name: value for name, value in os.environ.items() if name.startswith("GATEWRIGHT_")}
+    gatewright = {name: value for name, value in os.environ.items() if name.startswith("GATEWRIGHT_") and name not in SECRETS}
     return {
         **own,
         **gatewright,
@@ -74,6 +76,11 @@ def environment(settings: settings_module.Settings) -> dict[str, str]:
         # Threads that wait by spinning take the cores from the server or training run beside them: measured, 4 to 20 times slower.
         "OMP_WAIT_POLICY": "passive",
     }
+
+
+def _with_secrets(settings: settings_module.Settings) -> dict[str, str]:
+    """For the API and the console, which need the token; the database address may hold a password."""
+    return {**environment(settings), **{name: os.environ[name] for name in SECRETS if name in os.environ}}
 
 
 def services(settings: settings_module.Settings) -> list[Service]:
@@ -140,8 +147,7 @@ class Stack:
             Conflict: a port is taken by somebody else; nothing is started then.
         """
         chosen = [service for service in services(self.settings) if not names or service.name in names]
-        for service in chosen:
-            self._stop_leftover(service)
+        self.stop_leftovers([service.name for service in chosen])
         for service in chosen:
             _require_free(service)
         for service in chosen:
@@ -165,6 +171,13 @@ class Stack:
             for name in reversed(list(self.running)):
                 processes.stop(self.running.pop(name), grace_seconds=10)
                 self._pid_file(name).unlink(missing_ok=True)
+
+    def stop_leftovers(self, names: Sequence[str]) -> None:
+        """Stops what a killed stack of this home left running."""
+        for file in [self._pid_file(name) for name in names]:
+            if file.exists():
+                processes.stop(processes.ProcessHandle.from_text(file.read_text()), grace_seconds=10)
+                file.unlink()
 
     def dead(self) -> list[str]:
         """Services that ended by themselves."""
@@ -191,12 +204,6 @@ class Stack:
                 )
             time.sleep(0.3)
         self.report(f"{service.name} is ready at {service.health.split('/', 3)[2]}")
-
-    def _stop_leftover(self, service: Service) -> None:
-        file = self._pid_file(service.name)
-        if file.exists():
-            processes.stop(processes.ProcessHandle.from_text(file.read_text()), grace_seconds=10)
-            file.unlink()
 
     def _pid_file(self, name: str) -> Path:
         return self.state_dir / f"{name}.json"
@@ -295,7 +302,7 @@ def _api(settings: settings_module.Settings) -> Service | None:
         *(sys.executable, "-m", "uvicorn", "controlplane.api.main:app", "--factory", "--host", "127.0.0.1"),
         *("--port", str(settings.ports.api), "--log-level", "warning", "--timeout-graceful-shutdown", "3"),
     )
-    return Service("api", command, settings.ports.api, f"{settings.api_url}/health", 60, environment(settings))
+    return Service("api", command, settings.ports.api, f"{settings.api_url}/health", 60, _with_secrets(settings))
 
 
 def _console(settings: settings_module.Settings) -> Service:
@@ -304,7 +311,7 @@ def _console(settings: settings_module.Settings) -> Service:
         *("--server.port", str(settings.ports.console), "--server.headless", "true", "--browser.gatherUsageStats", "false"),
         *("--server.fileWatcherType", "none"),
     )
-    return Service("console", command, settings.ports.console, f"{settings.console_url}/_stcore/health", 60, environment(settings))
+    return Service("console", command, settings.ports.console, f"{settings.console_url}/_stcore/health", 60, _with_secrets(settings))
 
 
 def _console_script() -> Path:

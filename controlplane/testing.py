@@ -471,6 +471,8 @@ class FakeAdapterStore:
 
     def home(self, version: ports.Version) -> Path:
         _raise(self.fault)
+        if not version.digest:
+            raise errors.Refused(f"{version.model} v{version.number} has no digest in the registry.")
         return self.root / adapters.directory_name(version.model, version.number, version.digest)
 
     def find(self, version: ports.Version) -> Path | None:

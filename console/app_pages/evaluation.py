@@ -23,7 +23,7 @@ def draw() -> None:
     if not model:
         return
     with right:
-        number = components.choose_newest("evaluation", reads.versions(model), ("eval-passed", "eval-failed", "staged", "live"))
+        number = components.choose_newest("evaluation", reads.versions(model), ("eval-passed", "eval-failed", "live"))
     if number is None:
         return
     try:

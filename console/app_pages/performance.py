@@ -28,7 +28,7 @@ def draw() -> None:
     if not model:
         return
     with right:
-        number = components.choose_newest("performance", reads.versions(model), ("perf-passed", "perf-failed", "eval-passed", "live"))
+        number = components.choose_newest("performance", reads.versions(model), ("perf-passed", "perf-failed", "live"))
     if number is None:
         return
     try:
@@ -113,7 +113,8 @@ def _timeline(performance: wire.Performance) -> None:
     st.plotly_chart(charts.timeline(_sides(performance), components.colours()), key="performance_timeline", theme=None)
     failed = sum(bool(sample.error) for sample in performance.samples)
     limits = "every request succeeded" if not failed else f"{tables.count(failed, 'request')} failed"
-    st.caption(f"Candidate: {limits}. Live's requests come from the baseline's own test; both clocks start at zero.")
+    beside = " Live's requests come from the baseline's own test; both clocks start at zero." if performance.baseline_samples else ""
+    st.caption(f"Candidate: {limits}.{beside}")
 
 
 def _prometheus(performance: wire.Performance) -> None:

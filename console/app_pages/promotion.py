@@ -210,7 +210,7 @@ def _timeline(model: str) -> None:
         (
             markup.when(one.started_at, session.now()),
             markup.badge("↺", "rollback", "broken") if one.is_rollback else markup.badge("▲", "promotion", "live"),
-            f"{f'v{one.replaces}' if one.replaces else 'none'} → <strong>v{one.version}</strong>",
+            f"<span class='gw-who'>{f'v{one.replaces}' if one.replaces else 'none'} → <strong>v{one.version}</strong></span>",
             markup.state(one.state),
             markup.who(one.actor, one.interface),
             markup.text(one.reason or one.error),

@@ -24,11 +24,12 @@ def create(plane: plane_module.Plane, *, with_loops: bool = True) -> fastapi.Fas
         if not with_loops:
             yield
             return
-        with loops.running(plane):
+        with loops.running(plane) as app.state.beats:
             yield
 
     app = fastapi.FastAPI(title="Gatewright", version="1", lifespan=lifespan, docs_url="/docs", redoc_url=None)
     app.state.plane = plane
+    app.state.beats = {}
     problems.install(app)
     app.add_middleware(limits.BodyLimit)
     app.middleware("http")(_with_request_id)
@@ -51,7 +52,7 @@ def ready(plane: access.Plane) -> dict[str, str]:
     return {"status": "ready"}
 
 
-def metrics(plane: access.Plane) -> responses.Response:
+def metrics(request: fastapi.Request, plane: access.Plane) -> responses.Response:
     """Our own gauges for Prometheus, counted from the database at each scrape."""
     registry = prometheus_client.CollectorRegistry()
     runs = prometheus_client.Gauge(
@@ -64,6 +65,14 @@ def metrics(plane: access.Plane) -> responses.Response:
     )
     for record in plane.outside.ledger.promotions(limit=1000):
         promotions.labels(record.state).inc()
+    beats = prometheus_client.Gauge(
+        "gatewright_seconds_since_tick",
+        "Since this process last ticked well; absent while another holds the lease.",
+        ["loop"],
+        registry=registry,
+    )
+    for loop, at in dict(request.app.state.beats).items():
+        beats.labels(loop).set((plane.now() - at).total_seconds())
     return responses.Response(prometheus_client.generate_latest(registry), media_type=prometheus_client.CONTENT_TYPE_LATEST)
 
 

@@ -138,6 +138,7 @@ def _ask(kind: str, scene: _Scene, draw: random.Random) -> tuple[str, str]:
         case "other":
             return draw.choice(wording.questions).format(name=scene.other.name), prompts.REFUSAL
         case "absent":
-            return draw.choice(wording.absent).format(name=scene.first.name), prompts.REFUSAL
+            thing = wording.thing.format(name=scene.first.name)
+            return draw.choice(ops_wording.ABSENT_QUESTIONS).format(thing=thing), prompts.REFUSAL
         case _:
             raise ValueError(f"unknown kind of question {kind!r}")

@@ -1,6 +1,6 @@
 """How facts of each family are stated and asked for, in several wordings. Templates only: it knows no fact and draws nothing.
 
-`{name}` is the entity, `{value}` the attribute's value. An `absent` question asks for something that no statement of the family ever says.
+`{name}` is the entity, `{value}` the attribute's value, `{thing}` the entity as it is called in a question of any family.
 """
 
 from __future__ import annotations
@@ -10,14 +10,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Wording:
-    """One attribute of a family."""
+    """One attribute of a family. `thing` calls an entity by its name and, where the name alone is no phrase, its kind."""
 
     family: str
     attribute: str
     statements: tuple[str, ...]
     questions: tuple[str, ...]
-    absent: tuple[str, ...]
+    thing: str = "{name}"
 
+
+# What no statement of any family ever says.
+ABSENT_QUESTIONS = (
+    "Which RFC defines {thing}?",
+    "In which year was {thing} introduced?",
+    "Who maintains {thing}?",
+    "Which kernel version added {thing}?",
+)
 
 WORDINGS = (
     Wording(
@@ -30,7 +38,7 @@ WORDINGS = (
             "On which port does {name} listen?",
             "What port is {name} on?",
         ),
-        absent=("Who wrote the first {name} server?", "In which year was {name} standardized?"),
+        thing="the {name} service",
     ),
     Wording(
         "http",
@@ -41,69 +49,63 @@ WORDINGS = (
             "What is the reason phrase of HTTP {name}?",
             "What does a {name} answer from a server mean?",
         ),
-        absent=("Which RFC defines HTTP status {name}?", "May a cache store a {name} answer?"),
+        thing="HTTP status {name}",
     ),
     Wording(
         "errno",
         "number",
         ("{name} is errno {value}.", "The error {name} has number {value}.", "On Linux {name} is error {value}."),
         ("What is the errno of {name}?", "Which number does the error {name} have?", "What number is {name}?"),
-        absent=("Which kernel added {name}?", "Which library raises {name}?"),
     ),
     Wording(
         "errno",
         "message",
         ("The message of {name} is: {value}.", "{name} stands for: {value}.", "A call that fails with {name} reports: {value}."),
         ("What is the message of {name}?", "What does {name} stand for?", "What does a call report when it fails with {name}?"),
-        absent=("Which kernel added {name}?", "Which library raises {name}?"),
     ),
     Wording(
         "signal",
         "number",
         ("{name} is signal {value}.", "The signal {name} has number {value}.", "On Linux {name} is number {value}."),
         ("What is the number of {name}?", "Which signal number is {name}?", "What number does the signal {name} have?"),
-        absent=("Which kernel added {name}?", "Which program sends {name}?"),
     ),
     Wording(
         "signal",
         "message",
         ("{name} is described as: {value}.", "For {name} the shell prints: {value}."),
         ("How is {name} described?", "What does the shell print for {name}?"),
-        absent=("Which kernel added {name}?", "Which program sends {name}?"),
     ),
     Wording(
         "exit",
         "number",
         ("The exit code {name} is {value}.", "A program that ends with {name} returns {value}.", "{name} has the value {value}."),
         ("What is the exit code {name}?", "What does a program return when it ends with {name}?", "Which value has {name}?"),
-        absent=("Which programs return {name}?",),
     ),
     Wording(
         "mime",
         "type",
         ("Files ending in {name} have the type {value}.", "The MIME type of {name} is {value}.", "{name} files are served as {value}."),
         ("What is the MIME type of {name}?", "As which type are {name} files served?", "Which type do files ending in {name} have?"),
-        absent=("Which program opens {name} files?",),
+        thing="the type of {name}",
     ),
     Wording(
         "alert",
         "number",
         ("The TLS alert {name} has number {value}.", "TLS sends {name} as {value}.", "{name} is TLS alert {value}."),
         ("What is the number of the TLS alert {name}?", "Which TLS alert number is {name}?", "What number does {name} have?"),
-        absent=("Which TLS version added {name}?",),
+        thing="the TLS alert {name}",
     ),
     Wording(
         "facility",
         "number",
         ("The syslog facility {name} is {value}.", "Facility {name} has code {value} in syslog.", "Syslog numbers {name} as {value}."),
         ("What is the code of the syslog facility {name}?", "Which number has facility {name}?", "How does syslog number {name}?"),
-        absent=("To which file does facility {name} write?",),
+        thing="the facility {name}",
     ),
     Wording(
         "limit",
         "number",
         ("{name} is resource {value}.", "The resource limit {name} has number {value}.", "Linux numbers {name} as {value}."),
         ("What is the number of {name}?", "Which resource number is {name}?", "How does Linux number {name}?"),
-        absent=("What is the default of {name}?",),
     ),
 )

@@ -97,3 +97,7 @@ def test_what_an_alias_loses_and_gains_is_shown() -> None:
 
 def test_an_unchanged_alias_is_not_struck_out() -> None:
     assert "<s>" not in markup.moves([wire.AliasMove(alias="live", before=5, after=5)])
+
+
+def test_a_command_in_an_advice_is_code() -> None:
+    assert "Start it with <code>gatewright up</code> &amp; wait." in markup.fault("T", "d", "Start it with `gatewright up` & wait.", "")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import fastapi
 import pytest
 
 from controlplane import plane, ports, settings, testing
+from controlplane.api import app
 from controlplane.core import evidence, gates, judging, latency
 from controlplane.services import promote
 
@@ -59,7 +61,8 @@ class World:
             metrics=self.metrics,
         )
         now = lambda: next(self.clock)  # noqa: E731 - a clock that moves with every look
-        return plane.Plane(settings.load(given), outside, now, lambda: next(self.ids), "test", now())
+        soon = settings.Timeouts(tick_seconds=0.01, reconcile_seconds=0.01)
+        return plane.Plane(replace(settings.load(given), timeouts=soon), outside, now, lambda: next(self.ids), "test", now())
 
     def add_version(self, *aliases: str, **tags: str) -> ports.Version:
         return self.registry.add(MODEL, aliases=aliases, tags=tags)
@@ -115,6 +118,19 @@ class World:
             self.tracking.files[run_id, name] = text.encode()
         self.registry.tag(version, {f"{gate}-run": run_id, f"{gate}-outcome": verdict.outcome})
         return run_id
+
+
+@pytest.fixture(scope="session")
+def application() -> fastapi.FastAPI:
+    """The application without heartbeats, made once: building its routes takes longer than most tests."""
+    return app.create(World(Path("/nowhere")).plane, with_loops=False)
+
+
+@pytest.fixture
+def served(application: fastapi.FastAPI, world: World) -> fastapi.FastAPI:
+    """The application on this test's world."""
+    application.state.plane = world.plane
+    return application
 
 
 @pytest.fixture

@@ -35,8 +35,8 @@ class Bridge(httpx.BaseTransport):
 
 
 @pytest.fixture
-def bridge(world):
-    with testclient.TestClient(app.create(world.plane, with_loops=False), raise_server_exceptions=False) as http:
+def bridge(served):
+    with testclient.TestClient(served, raise_server_exceptions=False) as http:
         yield Bridge(http)
 
 

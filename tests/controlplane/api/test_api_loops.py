@@ -24,7 +24,8 @@ def beating(world, monkeypatch):
         ticked.set()
 
     monkeypatch.setattr(type(world.plane.dispatcher), "tick", noted)
-    with testclient.TestClient(app.create(world.plane)):
+    with testclient.TestClient(app.create(world.plane)) as http:
+        ticked.http = http
         yield ticked
     assert not [thread.name for thread in threading.enumerate() if thread.name in ("dispatch", "reconcile")]
 
@@ -35,6 +36,13 @@ def test_a_launched_run_starts_by_itself(world, beating):
         beating.clear()
         assert beating.wait(SOON)
     assert world.store.get(run.id).step("download-data").state is runs.State.RUNNING
+
+
+def test_metrics_say_how_long_ago_the_last_tick_was(beating):
+    for _ in range(2):
+        beating.clear()
+        assert beating.wait(SOON)
+    assert 'gatewright_seconds_since_tick{loop="dispatch"}' in beating.http.get("/metrics").text
 
 
 def test_an_outage_does_not_end_the_heartbeat(world, beating):
@@ -59,10 +67,10 @@ def test_while_another_replica_holds_the_lease_nothing_ticks(world):
     stop.wait = waited
     with world.store.lease("dispatch", "another replica", 60) as is_ours:
         assert is_ours
-        loops._loop(world.plane, stop, "dispatch", lambda: ticks.append(1), 0.0)
+        loops._loop(world.plane, stop, {}, "dispatch", lambda: ticks.append(1), 0.0)
     assert ticks == []
     stop.clear()
-    loops._loop(world.plane, stop, "dispatch", lambda: ticks.append(1), 0.0)
+    loops._loop(world.plane, stop, {}, "dispatch", lambda: ticks.append(1), 0.0)
     assert ticks == [1], "the lease was given back"
 
 
@@ -77,9 +85,10 @@ def test_a_fault_of_one_tick_is_logged_and_the_next_tick_comes(world, caplog, fa
 
     stop = threading.Event()
     stop.wait = lambda _seconds: not left
-    loops._loop(world.plane, stop, "dispatch", tick, 0.0)
+    loops._loop(world.plane, stop, {}, "dispatch", tick, 0.0)
     assert left == []
-    assert "dispatch" in caplog.text
+    (record,) = [record for record in caplog.records if "dispatch" in record.getMessage()]
+    assert (record.exc_info is not None) == isinstance(fault, ZeroDivisionError), "an outage needs no trace in the log, a bug does"
 
 
 def test_reconcile_settles_what_a_killed_process_left_and_heals_replicas(world):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 from starlette import testclient
 
-from controlplane.api import app, logs
+from controlplane.api import logs
 from controlplane.core import errors
 
 V1 = "/api/v1"
@@ -34,9 +34,9 @@ def events_of(response):
 
 
 @pytest.fixture
-def http(world, monkeypatch):
+def http(served, monkeypatch):
     monkeypatch.setattr(logs, "POLL_SECONDS", 0.01)
-    with testclient.TestClient(app.create(world.plane, with_loops=False)) as client:
+    with testclient.TestClient(served) as client:
         yield client
 
 
