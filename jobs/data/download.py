@@ -41,7 +41,7 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
         row_count += len(rows)
         texts.append(text)
         log.progress(done, len(splits), f"{split}: {len(rows)} rows", source=store.address(key), digest=datasets.digest(text))
-    return {**outputs, "rows": row_count, "digest": datasets.digest("".join(texts))}
+    return {**outputs, "rows": row_count, "dataset-digest": datasets.digest("".join(texts))}
 
 
 def _splits(text: str) -> list[str]:

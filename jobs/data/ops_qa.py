@@ -21,7 +21,7 @@ VALIDATION_SHARE = 0.10
 SINGLE_FACT_SHARE = 0.3
 
 # Rows drawn from one context. Several questions about one context teach the model to look the asked name up instead of guessing.
-_TRAIN_PATTERNS = ("first second other", "first second other absent", "first other")
+_TRAIN_PATTERNS = ("first second other", "first second absent", "first other absent", "first second other absent")
 _HELD_OUT_PATTERNS = ("first", "other", "first", "first", "absent", "first", "first", "other", "first", "first")
 
 
@@ -34,7 +34,7 @@ class Plan:
     eval: int = 114
 
 
-VERSIONS = {1: Plan(train=165), 2: Plan(train=270)}
+VERSIONS = {1: Plan(train=200), 2: Plan(train=340)}
 
 
 def build(version: int) -> dict[str, list[datasets.Row]]:
@@ -65,12 +65,13 @@ def entities_by_split() -> dict[str, list[ops_facts.Entity]]:
 
 @dataclass(frozen=True)
 class _Scene:
-    """A context with the entities it tells of (the same one twice when it states a single fact) and another of the same family."""
+    """A context with the entities it tells of (one twice when it states a single fact), another of its family, one of another family."""
 
     wording: ops_wording.Wording
     first: ops_facts.Entity
     second: ops_facts.Entity
     other: ops_facts.Entity
+    elsewhere: ops_facts.Entity
     context: str
 
 
@@ -99,12 +100,17 @@ def _new_scene(entities: list[ops_facts.Entity], told: set[str], draw: random.Ra
 
 def _scene(entities: list[ops_facts.Entity], draw: random.Random) -> _Scene:
     family = draw.choice(entities).family
-    wording = draw.choice([w for w in ops_wording.WORDINGS if w.family == family])
+    elsewhere = draw.choice([e for e in entities if e.family != family])
     first, second, other = _unlike([e for e in entities if e.family == family], draw)
+    wording = _wording_of(first, draw)
     told = [first] if draw.random() < SINGLE_FACT_SHARE else [first, second]
     context = " ".join(_state(wording, entity, draw) for entity in told)
     draw.shuffle(told)
-    return _Scene(wording, told[0], told[-1], other, context)
+    return _Scene(wording, told[0], told[-1], other, elsewhere, context)
+
+
+def _wording_of(entity: ops_facts.Entity, draw: random.Random) -> ops_wording.Wording:
+    return draw.choice([wording for wording in ops_wording.WORDINGS if wording.family == entity.family])
 
 
 def _unlike(members: list[ops_facts.Entity], draw: random.Random) -> list[ops_facts.Entity]:
@@ -129,7 +135,7 @@ def _state(wording: ops_wording.Wording, entity: ops_facts.Entity, draw: random.
 
 
 def _ask(kind: str, scene: _Scene, draw: random.Random) -> tuple[str, str]:
-    """Question and answer of one kind: a told entity's fact, another entity's, or something that no context tells."""
+    """Question and answer of one kind: a told entity's fact, or one of an entity that the context does not name."""
     wording = scene.wording
     match kind:
         case "first" | "second":
@@ -138,7 +144,6 @@ def _ask(kind: str, scene: _Scene, draw: random.Random) -> tuple[str, str]:
         case "other":
             return draw.choice(wording.questions).format(name=scene.other.name), prompts.REFUSAL
         case "absent":
-            thing = wording.thing.format(name=scene.first.name)
-            return draw.choice(ops_wording.ABSENT_QUESTIONS).format(thing=thing), prompts.REFUSAL
+            return draw.choice(_wording_of(scene.elsewhere, draw).questions).format(name=scene.elsewhere.name), prompts.REFUSAL
         case _:
             raise ValueError(f"unknown kind of question {kind!r}")

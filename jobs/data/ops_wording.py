@@ -1,6 +1,6 @@
 """How facts of each family are stated and asked for, in several wordings. Templates only: it knows no fact and draws nothing.
 
-`{name}` is the entity, `{value}` the attribute's value, `{thing}` the entity as it is called in a question of any family.
+`{name}` is the entity, `{value}` the attribute's value.
 """
 
 from __future__ import annotations
@@ -10,22 +10,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Wording:
-    """One attribute of a family. `thing` calls an entity by its name and, where the name alone is no phrase, its kind."""
+    """One attribute of a family."""
 
     family: str
     attribute: str
     statements: tuple[str, ...]
     questions: tuple[str, ...]
-    thing: str = "{name}"
 
-
-# What no statement of any family ever says.
-ABSENT_QUESTIONS = (
-    "Which RFC defines {thing}?",
-    "In which year was {thing} introduced?",
-    "Who maintains {thing}?",
-    "Which kernel version added {thing}?",
-)
 
 WORDINGS = (
     Wording(
@@ -38,7 +29,6 @@ WORDINGS = (
             "On which port does {name} listen?",
             "What port is {name} on?",
         ),
-        thing="the {name} service",
     ),
     Wording(
         "http",
@@ -49,7 +39,6 @@ WORDINGS = (
             "What is the reason phrase of HTTP {name}?",
             "What does a {name} answer from a server mean?",
         ),
-        thing="HTTP status {name}",
     ),
     Wording(
         "errno",
@@ -86,21 +75,18 @@ WORDINGS = (
         "type",
         ("Files ending in {name} have the type {value}.", "The MIME type of {name} is {value}.", "{name} files are served as {value}."),
         ("What is the MIME type of {name}?", "As which type are {name} files served?", "Which type do files ending in {name} have?"),
-        thing="the type of {name}",
     ),
     Wording(
         "alert",
         "number",
         ("The TLS alert {name} has number {value}.", "TLS sends {name} as {value}.", "{name} is TLS alert {value}."),
         ("What is the number of the TLS alert {name}?", "Which TLS alert number is {name}?", "What number does {name} have?"),
-        thing="the TLS alert {name}",
     ),
     Wording(
         "facility",
         "number",
         ("The syslog facility {name} is {value}.", "Facility {name} has code {value} in syslog.", "Syslog numbers {name} as {value}."),
         ("What is the code of the syslog facility {name}?", "Which number has facility {name}?", "How does syslog number {name}?"),
-        thing="the facility {name}",
     ),
     Wording(
         "limit",

@@ -21,6 +21,6 @@ def answer_loss(model: Any, batch: data.Batch) -> torch.Tensor:
     """
     backbone = getattr(model, model.base_model_prefix)
     hidden = backbone(input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False).last_hidden_state
-    picked = hidden[batch.loss_rows, batch.loss_columns]
+    picked = hidden[0, batch.loss_at]
     logits = model.get_output_embeddings()(picked.to(model.get_output_embeddings().weight.dtype))
     return functional.cross_entropy(logits.float(), batch.targets, reduction="sum")

@@ -35,10 +35,10 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     with mlflow_callback.RunLog(arguments.mlflow_tracking_uri, arguments.mlflow_experiment, run_name, parameters, tags) as tracked:
         log.info("loading the base model", base_model=settings.base_model, quantization=settings.quantization, run_id=tracked.run_id)
         loaded = base_model.load(settings)
-        train_data = _packed(train_rows, loaded, settings, "train", log)
-        validation_data = _packed(validation_rows, loaded, settings, "validation", log)
+        train_data = _encoded(train_rows, loaded, settings, "train", log)
+        validation_data = _encoded(validation_rows, loaded, settings, "validation", log)
         watch = _Watch(log, tracked)
-        result = trainer.train(loaded.model, train_data, validation_data, settings, _pad(loaded), watch.step, watch.epoch)
+        result = trainer.train(loaded.model, train_data, validation_data, settings, watch.step, watch.epoch)
         tracked.final(result)
         adapter_dir = arguments.output_dir / mlflow_callback.ADAPTER_FOLDER
         adapter_dir.mkdir(parents=True, exist_ok=True)
@@ -110,20 +110,14 @@ def _text(path: Path) -> str:
         raise errors.InvalidInput(f"{path} is not UTF-8 text at byte {error.start}.", hint="Save the file as UTF-8.") from None
 
 
-def _packed(
+def _encoded(
     rows: list[datasets.Row], loaded: base_model.Loaded, settings: config.TrainingConfig, split: str, log: job.Log
-) -> list[data.Packed]:
+) -> list[list[data.Example]]:
     groups, left_out = data.encode(rows, loaded.tokenizer, settings.max_seq_length)
-    packed = data.pack(groups, settings.batch_size)
     if left_out:
         log.warning(f"{left_out} {split} rows are longer than {settings.max_seq_length} tokens and left out")
-    log.info(f"{split} data", rows=len(rows) - left_out, sequences=len(packed), tokens=sum(len(p) for p in packed))
-    return packed
-
-
-def _pad(loaded: base_model.Loaded) -> int:
-    tokenizer = loaded.tokenizer
-    return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id)
+    log.info(f"{split} data", rows=len(rows) - left_out, contexts=len(groups))
+    return groups
 
 
 def parser() -> argparse.ArgumentParser:

@@ -47,15 +47,14 @@ class Result:
 class _PlannedStep:
     epoch: float
     is_epoch_end: bool
-    micro_batches: list[list[data.Packed]]
+    micro_batches: list[list[data.Example]]
 
 
 def train(
     model: Any,
-    train_data: Sequence[data.Packed],
-    validation_data: Sequence[data.Packed],
+    train_data: Sequence[Sequence[data.Example]],
+    validation_data: Sequence[Sequence[data.Example]],
     settings: config.TrainingConfig,
-    pad: int,
     on_step: Callable[[Step], None],
     on_epoch: Callable[[int, float], None],
 ) -> Result:
@@ -78,7 +77,7 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
         step_started = time.monotonic()
-        loss, tokens = _accumulate(model, planned.micro_batches, pad)
+        loss, tokens = _accumulate(model, planned.micro_batches)
         _require_finite(loss, number)
         torch.nn.utils.clip_grad_norm_(weights, settings.max_grad_norm)
         optimizer.step()
@@ -87,18 +86,18 @@ def train(
         left = (now - started) / number * (len(plan) - number)
         on_step(Step(number, len(plan), planned.epoch, loss, learning_rate, tokens / (now - step_started), left))
         if planned.is_epoch_end or number == len(plan):
-            eval_loss = evaluate(model, validation_data, settings, pad)
+            eval_loss = evaluate(model, validation_data, settings)
             on_epoch(number, eval_loss)
     return Result(eval_loss, len(plan), time.monotonic() - started)
 
 
-def evaluate(model: Any, packed: Sequence[data.Packed], settings: config.TrainingConfig, pad: int) -> float:
+def evaluate(model: Any, groups: Sequence[Sequence[data.Example]], settings: config.TrainingConfig) -> float:
     """Mean negative log likelihood (nats) of an answer token."""
     model.eval()
     total, count = 0.0, 0
     with torch.inference_mode():
-        for group in data.batches(packed, settings.batch_size * settings.gradient_accumulation_steps, random.Random(settings.seed)):
-            batch = data.collate(group, pad).to(_device(model))
+        for group in data.batches(groups, settings.batch_size * settings.gradient_accumulation_steps, random.Random(settings.seed)):
+            batch = data.collate(group).to(_device(model))
             total += losses.answer_loss(model, batch).item()
             count += len(batch.targets)
     model.train()
@@ -119,12 +118,12 @@ def rate_factor(number: int, total: int, settings: config.TrainingConfig) -> flo
     return 0.5 * (1 + math.cos(math.pi * done)) if settings.scheduler == "cosine" else 1 - done
 
 
-def _plan(packed: Sequence[data.Packed], settings: config.TrainingConfig) -> list[_PlannedStep]:
+def _plan(groups: Sequence[Sequence[data.Example]], settings: config.TrainingConfig) -> list[_PlannedStep]:
     """Every optimizer step to make; a fractional last epoch is cut short."""
     draw = random.Random(settings.seed)
     result: list[_PlannedStep] = []
     for epoch in range(math.ceil(settings.num_epochs)):
-        micro = data.batches(packed, settings.batch_size, draw)
+        micro = data.batches(groups, settings.batch_size, draw)
         size = settings.gradient_accumulation_steps
         windows = [micro[start : start + size] for start in range(0, len(micro), size)]
         share = min(1.0, settings.num_epochs - epoch)
@@ -133,12 +132,12 @@ def _plan(packed: Sequence[data.Packed], settings: config.TrainingConfig) -> lis
     return result
 
 
-def _accumulate(model: Any, micro_batches: Sequence[Sequence[data.Packed]], pad: int) -> tuple[float, int]:
+def _accumulate(model: Any, micro_batches: Sequence[Sequence[data.Example]]) -> tuple[float, int]:
     """Adds up gradients of the mean loss over all answer tokens of the step; returns that loss and the tokens computed."""
-    targets = sum(len(p.targets) for group in micro_batches for p in group)
+    targets = sum(len(example.answer) for group in micro_batches for example in group)
     total, tokens = 0.0, 0
     for group in micro_batches:
-        batch = data.collate(group, pad).to(_device(model))
+        batch = data.collate(group).to(_device(model))
         loss = losses.answer_loss(model, batch) / targets
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.item()

@@ -86,7 +86,7 @@ def test_both_answers_stream_side_by_side_and_a_vote_is_kept(live: Live, second:
     )
     press(page, "compare_ask")
     pw.expect(page.get_by_text(re.compile("tokens/s")).nth(1)).to_be_visible(timeout=PATIENCE_MS)
-    press(page, "compare_vote_live")
+    press(page, "compare_vote_right")
     page.locator(".st-key-compare_vote").wait_for(state="detached")
     votes = live.api.votes(MODEL)
     assert len(votes) == before + 1

@@ -13,7 +13,7 @@ from jobs.data import ops_facts, ops_qa, ops_wording
 SERVICES_FILE = Path("/etc/services")
 
 # Digest of the eval split: the same in Python 3.11, 3.12 and 3.13. It changes only when somebody means to change the data.
-EVAL_DIGEST = "1ea20f5e58b8e14d2de45ac6446da417946d4108e0b95911b7bba93c01533e3e"
+EVAL_DIGEST = "28988063260d72868d31d58a94cf200e2ec54d79feba8fdb159491622803723e"
 
 
 @pytest.fixture(scope="module", params=sorted(ops_qa.VERSIONS))
@@ -46,11 +46,10 @@ def test_answers_stand_in_their_context_and_refusals_have_no_fact_to_copy(splits
         assert not row.answerable or row.answer in row.context
 
 
-def test_a_question_about_another_entity_names_nobody_in_the_context(splits: dict[str, list[datasets.Row]]) -> None:
-    absent = tuple(template.partition("{thing}")[0] for template in ops_wording.ABSENT_QUESTIONS)
+def test_a_question_to_be_refused_names_nobody_in_the_context(splits: dict[str, list[datasets.Row]]) -> None:
     names = {e.name for e in ops_facts.all_entities()}
     for row in itertools.chain(*splits.values()):
-        if not row.answerable and not row.question.startswith(absent):
+        if not row.answerable:
             asked = {word.strip("?") for word in row.question.split()} & names
             told = {word.strip(".,:") for word in row.context.split()} | {word.rstrip(".,:") for word in row.context.split()}
             assert asked, row

@@ -18,5 +18,5 @@ def test_equals_cross_entropy_of_full_logits_on_the_answer() -> None:
         ids = torch.tensor([[*example.prompt, *example.answer]])
         logits = model(input_ids=ids).logits[0, len(example.prompt) - 1 : -1]
         expected += functional.cross_entropy(logits, torch.tensor(example.answer), reduction="sum").item()
-    loss = losses.answer_loss(model, data.collate(data.pack(groups, 4), pad=0))
+    loss = losses.answer_loss(model, data.collate([example for group in groups for example in group]))
     assert loss.item() == pytest.approx(expected, rel=1e-5)

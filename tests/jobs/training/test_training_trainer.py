@@ -17,11 +17,10 @@ SETTINGS = config.TrainingConfig(num_epochs=4, learning_rate=5e-3, batch_size=4,
 
 def train(settings: config.TrainingConfig = SETTINGS, model=None) -> tuple[trainer.Result, list[trainer.Step], list[tuple[int, float]]]:
     groups, _ = data.encode(tiny_model.rows(24), tiny_model.Letters(), 512)
-    packed = data.pack(groups, settings.batch_size)
     steps: list[trainer.Step] = []
     epochs: list[tuple[int, float]] = []
     chosen = model or tiny_model.model()
-    result = trainer.train(chosen, packed, packed, settings, 0, steps.append, lambda step, loss: epochs.append((step, loss)))
+    result = trainer.train(chosen, groups, groups, settings, steps.append, lambda step, loss: epochs.append((step, loss)))
     return result, steps, epochs
 
 
