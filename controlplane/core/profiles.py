@@ -25,7 +25,7 @@ _LOCAL = {
     "quantization": "none",
     "judge": "reference",
     "max-concurrent": "8",
-    "max-tokens": "24",
+    "max-tokens": "16",
     "concurrency": "2",
     "max-samples": "40",
     "min-throughput": "0.5",
