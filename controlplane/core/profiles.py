@@ -29,10 +29,19 @@ _LOCAL = {
     "concurrency": "2",
     "max-samples": "40",
     "min-throughput": "0.5",
+    # Other programs share the two cores: the P95 of 40 requests moves by more than 15% between two tests of one adapter.
+    "latency-regression-factor": "1.5",
+    "throughput-regression-factor": "0.7",
 }
 
-# What the local profile lowers, said wherever a verdict of Gate 2 is shown.
-LOWERED = {"local": ("Local profile: throughput floor 0.5 req/s (not 2.0) and concurrency 2 (not 10), for a CPU.",), "cluster": ()}
+# What the local profile lowers, said at the end of the demo; the verdict's own notes say it wherever Gate 2 is shown.
+LOWERED = {
+    "local": (
+        "Local profile, for a CPU: Gate 2 asks for 0.5 req/s (not 2.0) with 2 requests in flight (not 10),"
+        " and allows 1.5x latency and 0.7x throughput against live (not 1.15x and 0.85x).",
+    ),
+    "cluster": (),
+}
 
 
 def defaults(profile: str, addresses: Mapping[str, str]) -> dict[str, str]:
