@@ -34,7 +34,7 @@ class Plan:
     eval: int = 114
 
 
-VERSIONS = {1: Plan(train=130), 2: Plan(train=270)}
+VERSIONS = {1: Plan(train=170), 2: Plan(train=320)}
 
 
 def build(version: int) -> dict[str, list[datasets.Row]]:

@@ -32,7 +32,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         stack.prepare()
         stack.start()
         stack.wait()
-        yield Live(settings, stack, client_module.Client(settings.api_url, actor="tester", interface="api", timeout_seconds=120))
+        with client_module.Client(settings.api_url, actor="tester", interface="api", timeout_seconds=120) as api:
+            yield Live(settings, stack, api)
     finally:
         stack.stop()
         for name, value in before.items():

@@ -17,7 +17,7 @@ FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 )
-PAGES = ("overview", "registry", "launch", "runs", "compare", "evaluation", "performance", "promotion", "datasets", "health")
+PAGES = ("", "registry", "launch", "runs", "compare", "evaluation", "performance", "promotion", "datasets", "health")
 PATIENCE_MS = 60_000
 
 
@@ -61,6 +61,7 @@ def test_every_page_answers_without_a_fault(name: str, scheme: str, live: Live, 
     page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
     text = page.locator("[data-testid=stMain]").inner_text()
     assert "Traceback" not in text
+    assert page.get_by_text("Page not found").count() == 0
     assert page.locator("[data-testid=stException]").count() == 0
     page.close()
 
