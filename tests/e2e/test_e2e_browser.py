@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.live_stack import MODEL, FirstVersion, Live
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1500)]
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),

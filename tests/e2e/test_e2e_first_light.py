@@ -9,7 +9,7 @@ from controlplane.clients import openai_judge
 from controlplane.core import adapters, datasets, profiles, prompts
 from tests.e2e.live_stack import MODEL, FirstVersion, Live
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1500)]
 
 
 def test_quality_is_honestly_earned(first: FirstVersion) -> None:
