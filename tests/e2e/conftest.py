@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,20 +23,21 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         # The second version is promoted from `staged`, so that the suite trains and judges one adapter in full, not two.
         "GATEWRIGHT_PROMOTE_FROM": "staged",
     }
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    settings = settings_module.load()
-    stack = stack_module.Stack(settings, print)
+    stack: stack_module.Stack | None = None
     try:
-        stack.prepare()
-        stack.start()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            settings = settings_module.load()
+            stack = stack_module.Stack(settings, print)
+            stack.prepare()
+            stack.start()
         stack.wait()
         with client_module.Client(settings.api_url, actor="tester", interface="api", timeout_seconds=120) as api:
             yield Live(settings, stack, api)
     finally:
-        stack.stop()
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+        if stack is not None:
+            stack.stop()
 
 
 @pytest.fixture(scope="session")
