@@ -171,7 +171,7 @@ class Demo:
 
     def _wait_for_server(self) -> None:
         if self.stack is not None:
-            self.stack.wait()
+            self.stack.wait(["vllm"])
 
     def _require_alive(self) -> None:
         for name in self.stack.dead() if self.stack is not None else []:
