@@ -6,7 +6,7 @@ import fastapi
 
 from controlplane import wire
 from controlplane.api import access
-from controlplane.core import runs, workflows
+from controlplane.core import runs, workflow_spec, workflows
 
 router = fastapi.APIRouter(tags=["jobs"])
 
@@ -15,7 +15,7 @@ router = fastapi.APIRouter(tags=["jobs"])
 def all_workflows(plane: access.Plane) -> list[wire.Workflow]:
     defaults = plane.settings.workflow_defaults
     return [
-        _shown(workflow, workflows.resolve(workflow, {}, defaults), plane.watcher.typical_seconds(name))
+        _shown(workflow, workflow_spec.resolve(workflow, {}, defaults), plane.watcher.typical_seconds(name))
         for name, workflow in workflows.WORKFLOWS.items()
     ]
 
@@ -53,7 +53,7 @@ def retry(run_id: str, plane: access.Plane, caller: access.Caller) -> wire.Run:
     return plane.watcher.shown(plane.launcher.retry(runs.RunId(run_id), actor=caller.actor, interface=caller.interface))
 
 
-def _shown(workflow: workflows.Workflow, values: dict[str, str], typical_seconds: dict[str, float]) -> wire.Workflow:
+def _shown(workflow: workflow_spec.Workflow, values: dict[str, str], typical_seconds: dict[str, float]) -> wire.Workflow:
     return wire.Workflow(
         name=workflow.name,
         title=workflow.title,

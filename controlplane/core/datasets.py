@@ -24,13 +24,14 @@ class Row:
     answerable: bool
 
 
-def parse(lines: Iterable[str], file: str) -> list[Row]:
+def parse(text: str, file: str) -> list[Row]:
     """All rows of a JSONL text.
 
     Raises:
         InvalidInput: naming file, line and field of the first fault, or that there is no row.
     """
-    rows = list(_rows(lines, file))
+    # Not splitlines(): text may hold characters such as U+2028, which JSON leaves as they are.
+    rows = list(_rows(text.split("\n"), file))
     if not rows:
         raise errors.InvalidInput(
             f"{file} has no rows.", hint="A dataset needs at least one row of {id, question, context, answer, answerable}."

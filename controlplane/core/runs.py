@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import NewType
 
-from controlplane.core import errors, workflows
+from controlplane.core import errors, workflow_spec, workflows
 
 RunId = NewType("RunId", str)
 
@@ -123,7 +123,7 @@ class Close:
 Action = Start | Finish | Cancel | Close
 
 
-def new(run_id: RunId, workflow: workflows.Workflow, parameters: Mapping[str, str], now: datetime, actor: str, interface: str) -> Run:
+def new(run_id: RunId, workflow: workflow_spec.Workflow, parameters: Mapping[str, str], now: datetime, actor: str, interface: str) -> Run:
     """A run that waits for its first tick."""
     steps = tuple(StepRun(step.name) for step in workflow.steps)
     return Run(run_id, workflow.name, dict(parameters), State.RUNNING, steps, now, actor, interface)

@@ -102,7 +102,7 @@ def _parsed(content: bytes, file: str) -> list[datasets.Row]:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise errors.InvalidInput(f"{file} is not UTF-8 text (byte {error.start}).", hint="Save it as UTF-8 JSONL.") from None
-    return datasets.parse(text.split("\n"), file)
+    return datasets.parse(text, file)
 
 
 def _check_upload(name: str, version: int, split: str, content: bytes) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controlplane import ports
-from controlplane.core import errors, lifecycle, runs, workflows
+from controlplane.core import errors, lifecycle, runs, workflow_spec, workflows
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +104,6 @@ def _spec(run: runs.Run, start: runs.Start, artifact_dir: Callable[[str], str]) 
     definition = workflows.get(run.workflow).step(start.step)
     outputs: Mapping[str, Mapping[str, str]] = {step.name: step.outputs for step in run.steps}
     folders = {step.name: artifact_dir(step.handle) for step in run.steps if step.handle}
-    arguments = workflows.arguments(definition, run.parameters, outputs, folders)
+    arguments = workflow_spec.arguments(definition, run.parameters, outputs, folders)
     key = f"{run.id}/{start.step}/{start.attempt}"
     return ports.JobSpec(key, definition.module, tuple(arguments), definition.resources.gpus, definition.timeout_seconds)

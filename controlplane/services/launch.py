@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controlplane import ports
-from controlplane.core import adapters, errors, lifecycle, runs, workflows
+from controlplane.core import adapters, errors, lifecycle, runs, workflow_spec, workflows
 
 NEEDS_MODEL = ("deployment", "evaluation", "performance", "promote")
 
@@ -33,7 +33,7 @@ class Launcher:
             Refused, Conflict: a promotion that the policy forbids, or beside another one.
         """
         definition = workflows.get(workflow)
-        parameters = workflows.resolve(definition, given, self.defaults)
+        parameters = workflow_spec.resolve(definition, given, self.defaults)
         adapters.check_model_name(parameters["model-name"])
         if workflow in NEEDS_MODEL:
             model = self.registry.model(parameters["model-name"])

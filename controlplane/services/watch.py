@@ -9,7 +9,7 @@ from datetime import datetime
 from statistics import median
 
 from controlplane import ports, wire
-from controlplane.core import log_places, progress, runs, workflows
+from controlplane.core import log_places, progress, runs, workflow_spec, workflows
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Watcher:
             command=command(definition, run.parameters),
         )
 
-    def _step(self, definition: workflows.Step, step: runs.StepRun, with_progress: bool) -> wire.Step:
+    def _step(self, definition: workflow_spec.Step, step: runs.StepRun, with_progress: bool) -> wire.Step:
         found = self._progress_of(step) if with_progress else None
         return wire.Step(
             name=step.name,
@@ -104,7 +104,7 @@ class Watcher:
         return None
 
 
-def command(definition: workflows.Workflow, parameters: Mapping[str, str]) -> str:
+def command(definition: workflow_spec.Workflow, parameters: Mapping[str, str]) -> str:
     """The command line that launches the same run: only what differs from the workflow's own defaults."""
     own = {parameter.name: parameter.default for parameter in definition.parameters}
     parts = [f"-p {shlex.quote(f'{name}={value}')}" for name, value in parameters.items() if value != own.get(name)]

@@ -36,7 +36,7 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     for done, split in enumerate(splits, start=1):
         key = f"{wanted.dataset}/v{wanted.data_version}/{split}.jsonl"
         text = _text(store.read(key), store.address(key))
-        rows = datasets.parse(text.splitlines(), store.address(key))
+        rows = datasets.parse(text, store.address(key))
         job.write_atomically(arguments.output_dir / f"{split}.jsonl", datasets.to_jsonl(rows))
         row_count += len(rows)
         texts.append(text)

@@ -78,7 +78,7 @@ def metrics(scores: Mapping[str, judging.AnswerScores]) -> dict[str, float]:
 
 
 def _ids(eval_file: Path) -> set[str]:
-    return {row.id for row in datasets.parse(records.read_text(eval_file).split("\n"), str(eval_file))}
+    return {row.id for row in datasets.parse(records.read_text(eval_file), str(eval_file))}
 
 
 def _tags(arguments: argparse.Namespace, version: ports.Version) -> dict[str, str]:

@@ -18,7 +18,7 @@ MAX_FAILED_RATE = 0.10
 
 
 def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
-    rows = datasets.parse(records.read_text(arguments.eval_file).split("\n"), str(arguments.eval_file))
+    rows = datasets.parse(records.read_text(arguments.eval_file), str(arguments.eval_file))
     return infer(vllm_inference.VllmReplica(arguments.vllm_url), rows, arguments, log)
 
 

@@ -18,7 +18,7 @@ Prompts = Sequence[load_generator.Prompt]
 
 
 def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
-    rows = datasets.parse(records.read_text(arguments.eval_file).split("\n"), str(arguments.eval_file))
+    rows = datasets.parse(records.read_text(arguments.eval_file), str(arguments.eval_file))
     slot = arguments.adapter_name or adapters.candidate_slot(arguments.model_name)
     replica = vllm_inference.VllmReplica(arguments.vllm_url)
     root = _root(replica, slot)

@@ -21,8 +21,8 @@ _PROGRESS_SECONDS = 1.0
 def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     settings = settings_of(arguments)
     train_text, validation_text = _text(arguments.train_file), _text(arguments.val_file)
-    train_rows = datasets.parse(train_text.splitlines(), str(arguments.train_file))
-    validation_rows = datasets.parse(validation_text.splitlines(), str(arguments.val_file))
+    train_rows = datasets.parse(train_text, str(arguments.train_file))
+    validation_rows = datasets.parse(validation_text, str(arguments.val_file))
     tags = {
         "data.version": str(arguments.data_version),
         "dataset": arguments.dataset,

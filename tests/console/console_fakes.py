@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from controlplane import wire
-from controlplane.core import errors, workflows
+from controlplane.core import errors, workflow_spec, workflows
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 MODEL = "ops-qa"
@@ -455,7 +455,7 @@ class FakeClient:
             command=f"gatewright launch {workflow} -p model-name={MODEL}",
         )
 
-    def _step(self, step: workflows.Step, position: int, count: int, state: str, begun: datetime, broken: dict[str, str]) -> wire.Step:
+    def _step(self, step: workflow_spec.Step, position: int, count: int, state: str, begun: datetime, broken: dict[str, str]) -> wire.Step:
         own = "succeeded"
         if state == "running":
             own = "succeeded" if position == 0 else "running" if position < 3 else "waiting"
@@ -514,7 +514,7 @@ class FakeClient:
         )
 
 
-def _workflow(one: workflows.Workflow) -> wire.Workflow:
+def _workflow(one: workflow_spec.Workflow) -> wire.Workflow:
     return wire.Workflow(
         name=one.name,
         title=one.title,

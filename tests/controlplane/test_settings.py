@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from controlplane import settings
-from controlplane.core import errors, lifecycle, workflows
+from controlplane.core import errors, lifecycle, workflow_spec, workflows
 
 
 def test_defaults_are_one_machine_on_loopback() -> None:
@@ -62,10 +62,10 @@ def test_workflow_defaults_carry_this_machines_addresses() -> None:
     assert defaults["s3-data-bucket"] == "file:///srv/gw/store/datasets"
     assert defaults["adapters-dir"] == str(Path("/srv/gw/adapters"))
     for workflow in workflows.WORKFLOWS.values():
-        assert workflows.resolve(workflow, {}, defaults)
+        assert workflow_spec.resolve(workflow, {}, defaults)
 
 
 def test_the_cluster_profile_keeps_the_references_defaults() -> None:
     defaults = settings.load({"GATEWRIGHT_PROFILE": "cluster"}).workflow_defaults
-    values = workflows.resolve(workflows.PERFORMANCE, {}, defaults)
+    values = workflow_spec.resolve(workflows.PERFORMANCE, {}, defaults)
     assert (values["concurrency"], values["min-throughput"], values["candidate-adapter"]) == ("10", "2.0", "aws-rag-qa-candidate")

@@ -17,7 +17,7 @@ import chat_server
 import pytest
 
 from controlplane.clients import adapter_files, mlflow_registry, openai_judge, vllm_inference
-from controlplane.core import datasets, workflows
+from controlplane.core import datasets, workflow_spec, workflows
 from jobs import records
 from jobs.evaluation import answers
 
@@ -59,14 +59,14 @@ class Place:
         workflow = workflows.get(flow)
         given = {**self.values, **{key.replace("_", "-"): value for key, value in values.items()}}
         known = {parameter.name for parameter in workflow.parameters}
-        parameters = workflows.resolve(workflow, {key: value for key, value in given.items() if key in known})
+        parameters = workflow_spec.resolve(workflow, {key: value for key, value in given.items() if key in known})
         step = workflow.step(name)
         dirs = {one.name: str(self.home / one.name) for one in workflow.steps}
         command = [
             sys.executable,
             "-m",
             step.module,
-            *workflows.arguments(step, parameters, self.outputs, dirs),
+            *workflow_spec.arguments(step, parameters, self.outputs, dirs),
             f"--output-dir={dirs[name]}",
         ]
         done = subprocess.run(command, env=dict(self.environment), capture_output=True, text=True, timeout=110, check=False)

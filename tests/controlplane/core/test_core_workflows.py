@@ -8,7 +8,7 @@ import importlib.util
 
 import pytest
 
-from controlplane.core import errors, profiles, workflows
+from controlplane.core import errors, profiles, workflow_spec, workflows
 
 STEPS = [pytest.param(flow, step, id=f"{flow.name}.{step.name}") for flow in workflows.WORKFLOWS.values() for step in flow.steps]
 
@@ -18,33 +18,33 @@ def test_the_five() -> None:
 
 
 @pytest.mark.parametrize(("flow", "step"), STEPS)
-def test_every_source_exists_and_comes_earlier(flow: workflows.Workflow, step: workflows.Step) -> None:
+def test_every_source_exists_and_comes_earlier(flow: workflow_spec.Workflow, step: workflow_spec.Step) -> None:
     earlier = [one.name for one in flow.steps[: flow.steps.index(step)]]
     assert set(step.needs) <= set(earlier)
     for source in step.arguments.values():
         match source:
-            case workflows.Param(name):
+            case workflow_spec.Param(name):
                 flow.parameter(name)
-            case workflows.Output(name, _) | workflows.Artifact(name, _):
+            case workflow_spec.Output(name, _) | workflow_spec.Artifact(name, _):
                 assert name in earlier
 
 
 @pytest.mark.parametrize(("flow", "step"), STEPS)
-def test_every_step_s_job_takes_its_arguments(flow: workflows.Workflow, step: workflows.Step) -> None:
+def test_every_step_s_job_takes_its_arguments(flow: workflow_spec.Workflow, step: workflow_spec.Step) -> None:
     job = importlib.import_module(step.module)
     parser: argparse.ArgumentParser = job.parser()
-    values = workflows.resolve(flow, {})
+    values = workflow_spec.resolve(flow, {})
     dirs = {one.name: f"/runs/{one.name}" for one in flow.steps}
     outputs = {
         one.name: {"version": "3", "run-id": "r", "data-version": "1", "slot-name": "s", "source": "version:3"} for one in flow.steps
     }
-    parser.parse_args([*workflows.arguments(step, values, outputs, dirs), "--output-dir=/out"])
+    parser.parse_args([*workflow_spec.arguments(step, values, outputs, dirs), "--output-dir=/out"])
 
 
 @pytest.mark.parametrize("flow", workflows.WORKFLOWS.values(), ids=lambda flow: flow.name)
 @pytest.mark.parametrize("profile", profiles.NAMES)
-def test_defaults_of_every_profile_are_allowed(flow: workflows.Workflow, profile: str) -> None:
-    workflows.resolve(flow, {}, profiles.defaults(profile, {}))
+def test_defaults_of_every_profile_are_allowed(flow: workflow_spec.Workflow, profile: str) -> None:
+    workflow_spec.resolve(flow, {}, profiles.defaults(profile, {}))
 
 
 @pytest.mark.parametrize(
@@ -69,26 +69,30 @@ def test_defaults_of_every_profile_are_allowed(flow: workflows.Workflow, profile
 )
 def test_values_out_of_bounds_are_refused_by_name(flow: str, name: str, value: str) -> None:
     with pytest.raises(errors.InvalidInput, match=name):
-        workflows.resolve(workflows.get(flow), {name: value})
+        workflow_spec.resolve(workflows.get(flow), {name: value})
 
 
 def test_given_beats_profile_beats_own_default() -> None:
     flow = workflows.get("performance")
-    values = workflows.resolve(flow, {"concurrency": "3"}, {"concurrency": "2", "max-samples": "40", "slot-name": "not of this workflow"})
+    values = workflow_spec.resolve(
+        flow, {"concurrency": "3"}, {"concurrency": "2", "max-samples": "40", "slot-name": "not of this workflow"}
+    )
     assert (values["concurrency"], values["max-samples"], values["max-tokens"]) == ("3", "40", "256")
     assert "slot-name" not in values
 
 
 def test_flags_stand_alone_and_empty_values_are_left_out() -> None:
-    step = workflows.Step("s", "m", {"on": workflows.Const("true"), "off": workflows.Const("false"), "none": workflows.Param("p")})
-    assert workflows.arguments(step, {"p": ""}, {}, {}) == ["--on"]
+    step = workflow_spec.Step(
+        "s", "m", {"on": workflow_spec.Const("true"), "off": workflow_spec.Const("false"), "none": workflow_spec.Param("p")}
+    )
+    assert workflow_spec.arguments(step, {"p": ""}, {}, {}) == ["--on"]
 
 
 def test_an_output_of_an_earlier_step_and_a_file_of_it_are_passed_on() -> None:
     step = workflows.get("evaluation").step("compare-decision")
-    values = workflows.resolve(workflows.get("evaluation"), {})
+    values = workflow_spec.resolve(workflows.get("evaluation"), {})
     dirs = {"judge-answers": "/r/judge", "download-eval-data": "/r/data"}
-    made = workflows.arguments(step, values, {"download-eval-data": {"version": "7"}}, dirs)
+    made = workflow_spec.arguments(step, values, {"download-eval-data": {"version": "7"}}, dirs)
     assert "--version=7" in made
     assert "--grades-file=/r/judge/grades.jsonl" in made
 

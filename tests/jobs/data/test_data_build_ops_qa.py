@@ -17,7 +17,7 @@ def test_writes_every_split_of_every_version_with_a_true_manifest(tmp_path: Path
         assert set(splits) == set(datasets.SPLITS)
         for split, facts in splits.items():
             text = (tmp_path / "ops-qa" / version / f"{split}.jsonl").read_text()
-            rows = datasets.parse(text.splitlines(), split)
+            rows = datasets.parse(text, split)
             assert facts == {
                 "digest": datasets.digest(text),
                 "rows": len(rows),
