@@ -25,7 +25,10 @@ def main() -> None:
     components.styles()
     components.brand()
     pages = _pages()
-    chosen = st.navigation({section: [pages[name] for name, _, _ in items] for section, items in PAGES.items()}, expanded=True)
+    shown = {section: [pages[name] for name, _, _ in items] for section, items in PAGES.items()}
+    # The default page lives at "/" only; people who type or keep "/overview" must find it too.
+    alias = st.Page("app_pages/overview.py", title="Overview", url_path="overview", visibility="hidden")
+    chosen = st.navigation({**shown, "": [alias]}, expanded=True)
     _sidebar()
     reads.begin()
     notice = st.empty()
@@ -37,7 +40,7 @@ def main() -> None:
 
 def _pages() -> dict[str, st.Page]:
     pages = {
-        name: st.Page(f"app_pages/{name}.py", title=title, icon=icon, url_path=name, default=name == "overview")
+        name: st.Page(f"app_pages/{name}.py", title=title, icon=icon, url_path="" if name == "overview" else name, default=name == "overview")
         for items in PAGES.values()
         for name, title, icon in items
     }

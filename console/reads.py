@@ -12,6 +12,7 @@ from controlplane import wire
 from controlplane.core import errors
 
 _STALE = "app_stale_since"
+_LINES = "app_lines"
 
 
 def begin() -> None:
@@ -54,7 +55,17 @@ def progress(run_id: str) -> wire.RunProgress:
 
 
 def logs(run_id: str) -> list[wire.LogLine]:
-    return cast(list[wire.LogLine], _read("logs", run_id))
+    """Every line so far of the run this visitor watches; the API is asked for those after the last one known only."""
+    read_at, known = st.session_state.get(_LINES, {}).get(run_id, (session.now(), []))
+    try:
+        known = [*known, *session.reader().logs(run_id, known[-1].id if known else "")]
+        read_at = session.now()
+    except errors.Unreachable:
+        if not known:
+            raise
+        st.session_state[_STALE] = min(read_at, stale_since() or read_at)
+    st.session_state[_LINES] = {run_id: (read_at, known)}
+    return cast(list[wire.LogLine], known)
 
 
 def models() -> list[wire.Model]:

@@ -107,7 +107,7 @@ class FakeClient:
         return self.run(run_id)
 
     def logs(self, run_id: str, after: str = "") -> list[wire.LogLine]:
-        self._called("logs", run_id)
+        self._called("logs", run_id, after)
         words = (
             ("INFO", "download-eval-data", "Read 112 rows of ops-qa-v2 eval."),
             ("DEBUG", "download-eval-data", "Digest matches the ledger."),
@@ -116,12 +116,13 @@ class FakeClient:
             ("INFO", "inference-candidate", "64 of 112 questions answered."),
             ("ERROR", "inference-live", "vLLM at http://127.0.0.1:8000 answered 503; asking again in 2 s."),
         )
-        return [
+        lines = [
             wire.LogLine(
                 id=f"{step}:{n}", step=step, number=n, time=(self.now + timedelta(seconds=n)).isoformat(), level=level, message=message
             )
             for n, (level, step, message) in enumerate(words * 6)
         ]
+        return lines[[line.id for line in lines].index(after) + 1 :] if after else lines
 
     def models(self) -> list[wire.Model]:
         self._called("models")

@@ -176,6 +176,15 @@ def test_the_log_is_filtered_by_level_and_words(fake: FakeClient) -> None:
     assert "No line matches." in _seen(app)
 
 
+def test_the_log_asks_for_new_lines_only_and_keeps_those_it_has(fake: FakeClient) -> None:
+    app = _open("runs", run="5c1f0e9b7a42")
+    app.run()
+    asked = [args for verb, args in fake.calls if verb == "logs"]
+    assert asked[0] == ("5c1f0e9b7a42", "")
+    assert asked[-1] == ("5c1f0e9b7a42", "inference-live:35")
+    assert "Read 112 rows" in _seen(app)
+
+
 @pytest.mark.parametrize(
     ("run", "can_cancel", "can_retry"), [("5c1f0e9b7a42", True, False), ("91ab77d0e3c5", False, False), ("07e5b1c9f8d3", False, True)]
 )
