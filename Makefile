@@ -24,6 +24,7 @@ $(STAMP):
 	@$(PIP) torch==2.13.0
 	@$(PIP) --no-deps -r $(LOCK)
 	@$(PIP) --no-deps --no-build-isolation -e .
+	@rm -rf gatewright.egg-info  # beside the sources it would hide what is installed
 	@rm -f .venv/installed-* && touch $(STAMP)
 
 demo: install

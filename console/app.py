@@ -40,7 +40,9 @@ def main() -> None:
 
 def _pages() -> dict[str, st.Page]:
     pages = {
-        name: st.Page(f"app_pages/{name}.py", title=title, icon=icon, url_path="" if name == "overview" else name, default=name == "overview")
+        name: st.Page(
+            f"app_pages/{name}.py", title=title, icon=icon, url_path="" if name == "overview" else name, default=name == "overview"
+        )
         for items in PAGES.values()
         for name, title, icon in items
     }

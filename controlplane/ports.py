@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from controlplane.core import adapters, datasets, judging, lifecycle, runs
+from controlplane.core import adapters, datasets, fingerprints, judging, lifecycle, runs
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,15 @@ class Delta:
     answer: Answer | None = None
 
 
+@dataclass(frozen=True)
+class Swap:
+    """How a slot came to answer from `root`. `warning` says what clients may have noticed; empty when nothing."""
+
+    root: str
+    seconds: float
+    warning: str = ""
+
+
 class Inference(Protocol):
     """One replica (vLLM): what it serves, loading and unloading adapters, answers."""
 
@@ -160,12 +169,16 @@ class Inference(Protocol):
 
     def served(self) -> list[Served]: ...
 
-    def load(self, slot: str, directory: Path) -> None:
+    def load(self, slot: str, directory: Path) -> Swap:
         """Makes `slot` answer from `directory`, dropping what it answered from before, and checks that it does."""
         ...
 
     def unload(self, slot: str) -> None:
         """Safe to repeat: a slot that is not served is left alone."""
+        ...
+
+    def fingerprint(self, name: str) -> fingerprints.Fingerprint:
+        """What it answers to the fixed prompts. Raises NotFound."""
         ...
 
     def chat(self, name: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int, temperature: float = 0.0) -> Answer: ...
@@ -188,6 +201,10 @@ class AdapterStore(Protocol):
 
     def install(self, version: Version, source: Path) -> Path:
         """Copies the files from `source` to its home, once. Raises OutsideError when the digest differs, NoSpace."""
+        ...
+
+    def point(self, slot: str, directory: Path | None) -> None:
+        """From now on a replica that looks for `slot` finds it in `directory`; None: nowhere. It changes nothing that is served already."""
         ...
 
 

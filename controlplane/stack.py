@@ -90,11 +90,11 @@ def services(settings: settings_module.Settings) -> list[Service]:
 
 
 def vllm_command(settings: settings_module.Settings) -> tuple[str, ...]:
-    """The local vLLM server: the base model, two adapters active at once, more kept in memory."""
+    """The local vLLM server: the base model, three adapters active at once (live, its successor, the candidate), more kept in memory."""
     general = (
         *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(settings.base_model_dir)),
         *("--served-model-name", profiles.LOCAL_BASE_MODEL, "--host", "127.0.0.1", "--port", str(settings.ports.vllm)),
-        *("--enable-lora", "--max-loras", "2", "--max-cpu-loras", "6", "--max-lora-rank", "32", "--max-model-len", "2048"),
+        *("--enable-lora", "--max-loras", "3", "--max-cpu-loras", "6", "--max-lora-rank", "32", "--max-model-len", "2048"),
     )
     if has_gpu():
         return (*general, "--gpu-memory-utilization", "0.4")
@@ -103,7 +103,12 @@ def vllm_command(settings: settings_module.Settings) -> tuple[str, ...]:
 
 
 def vllm_environment(settings: settings_module.Settings) -> dict[str, str]:
-    always = {**environment(settings), "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True", "VLLM_NO_USAGE_STATS": "1"}
+    always = {
+        **environment(settings),
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
+        "VLLM_NO_USAGE_STATS": "1",
+        "GATEWRIGHT_ADAPTERS_DIR": str(settings.adapters_dir),
+    }
     if has_gpu():
         return always
     cpu = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from controlplane import ports
-from controlplane.core import adapters, datasets, errors, lifecycle, runs
+from controlplane.core import adapters, datasets, errors, fingerprints, lifecycle, runs
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -228,19 +228,23 @@ class FakeInference:
         slots = [ports.Served(slot, str(directory), self.base) for slot, directory in self.slots.items()]
         return [ports.Served(self.base, self.base, ""), *slots]
 
-    def load(self, slot: str, directory: Path) -> None:
+    def load(self, slot: str, directory: Path) -> ports.Swap:
         _raise(self.fault)
-        if self.slots.get(slot) == directory:
-            return
-        self.slots.pop(slot, None)
-        if directory in self.broken:
-            raise errors.OutsideError("vLLM", self.address, f"cannot load {directory}")
-        self.slots[slot] = directory
-        self.loads.append((slot, directory))
+        if self.slots.get(slot) != directory:
+            self.slots.pop(slot, None)
+            if directory in self.broken:
+                raise errors.OutsideError("vLLM", self.address, f"cannot load {directory}")
+            self.slots[slot] = directory
+            self.loads.append((slot, directory))
+        return ports.Swap(str(directory), 0.2)
 
     def unload(self, slot: str) -> None:
         _raise(self.fault)
         self.slots.pop(slot, None)
+
+    def fingerprint(self, name: str) -> fingerprints.Fingerprint:
+        words = [self.chat(name, [{"role": "user", "content": prompt}], max_tokens=4).text.split() for prompt in fingerprints.PROMPTS]
+        return fingerprints.Fingerprint("fake", tuple(tuple(fingerprints.Token(word, -0.5, {}) for word in answer) for answer in words))
 
     def chat(
         self,
@@ -468,6 +472,7 @@ class FakeAdapterStore:
     root: Path = Path("/adapters")
     fault: errors.GatewrightError | None = None
     installed: list[Path] = field(default_factory=list)
+    pointers: dict[str, Path] = field(default_factory=dict)
 
     def home(self, version: ports.Version) -> Path:
         _raise(self.fault)
@@ -487,6 +492,12 @@ class FakeAdapterStore:
         if home not in self.installed:
             self.installed.append(home)
         return home
+
+    def point(self, slot: str, directory: Path | None) -> None:
+        _raise(self.fault)
+        self.pointers.pop(slot, None)
+        if directory is not None:
+            self.pointers[slot] = directory
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from controlplane import ports
-from controlplane.clients import adapter_files
+from controlplane.clients import adapter_files, slot_pointers
 from controlplane.core import adapters, errors
 
 
@@ -30,3 +30,6 @@ class LocalAdapterStore:
     def install(self, version: ports.Version, source: Path) -> Path:
         self.home(version)
         return adapter_files.install(source, self._root, version.model, version.number, version.digest)
+
+    def point(self, slot: str, directory: Path | None) -> None:
+        slot_pointers.write(self._root, slot, directory)

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from controlplane import ports
-from controlplane.core import errors
+from controlplane.core import errors, fingerprints
 
 DONE = "[DONE]"
 
@@ -55,18 +55,25 @@ class VllmReplica:
         entries = self._json(self._checked(self._send("GET", "/v1/models")))["data"]
         return [ports.Served(entry["id"], entry.get("root") or "", entry.get("parent") or "") for entry in entries]
 
-    def load(self, slot: str, directory: Path) -> None:
+    def load(self, slot: str, directory: Path) -> ports.Swap:
         """Does nothing when the slot answers from that directory already.
 
-        vLLM is never told to replace in place: that keeps re-reading the adapter from disk. Between unload and load the slot answers 404.
+        A server with Gatewright's plugin finds the directory in the slot's pointer file, which must be written before. Any other server is
+        told the directory; between unload and load its slot answers 404. It is never told to replace in place: that keeps re-reading
+        the adapter from disk.
         """
+        started = time.perf_counter()
         if self._root(slot) == str(directory):
-            return
+            return ports.Swap(str(directory), time.perf_counter() - started)
         self.unload(slot)
-        body = {"lora_name": slot, "lora_path": str(directory)}
-        self._checked(self._send("POST", "/v1/load_lora_adapter", json=body, timeout=self._answer_seconds))
+        warning = ""
+        if not self._answers(slot):
+            body = {"lora_name": slot, "lora_path": str(directory)}
+            self._checked(self._send("POST", "/v1/load_lora_adapter", json=body, timeout=self._answer_seconds))
+            warning = f"{self.address} has no Gatewright plugin: while the adapter was loaded, {slot} answered 404."
         if (root := self._root(slot)) != str(directory):
             raise errors.OutsideError("vLLM", self.address, f"{slot} answers from {root or 'nowhere'} after loading {directory}")
+        return ports.Swap(root, time.perf_counter() - started, warning)
 
     def unload(self, slot: str) -> None:
         """Safe to repeat: a slot that is not served is left alone."""
@@ -107,6 +114,14 @@ class VllmReplica:
             raise errors.Unreachable("vLLM", self.address, "the answer broke off")
         yield ports.Delta("", answer.finished())
 
+    def fingerprint(self, name: str) -> fingerprints.Fingerprint:
+        """Greedy answers to the fixed prompts, all in one request. Raises NotFound when the replica serves no such name."""
+        prompts = {"prompt": list(fingerprints.PROMPTS), "max_tokens": fingerprints.TOKENS, "temperature": 0}
+        request = {"model": name, **prompts, "logprobs": fingerprints.RIVALS}
+        response = self._send("POST", "/v1/completions", json=request, timeout=self._answer_seconds)
+        choices = sorted(self._json(self._checked(response, name))["choices"], key=lambda choice: choice["index"])
+        return fingerprints.Fingerprint(f"vllm {self.version()}", tuple(_tokens(choice["logprobs"]) for choice in choices))
+
     def metrics_text(self) -> str:
         """The server's metrics in Prometheus' text format."""
         return self._checked(self._send("GET", "/metrics")).text
@@ -114,6 +129,14 @@ class VllmReplica:
     def version(self) -> str:
         """vLLM's own version."""
         return str(self._json(self._checked(self._send("GET", "/version")))["version"])
+
+    def _answers(self, slot: str) -> bool:
+        """One token, which makes a server that can find the adapter by itself load it."""
+        try:
+            self.chat(slot, [{"role": "user", "content": "1"}], max_tokens=1)
+        except errors.NotFound:
+            return False
+        return True
 
     def _root(self, slot: str) -> str:
         return next((served.root for served in self.served() if served.name == slot), "")
@@ -189,6 +212,11 @@ class _Growing:
     def finished(self) -> ports.Answer:
         total = time.perf_counter() - self.started
         return ports.Answer(self.text, self.finish_reason, self.prompt_tokens, self.answer_tokens, self.first_token_seconds, total)
+
+
+def _tokens(logprobs: Mapping[str, Any]) -> tuple[fingerprints.Token, ...]:
+    columns = zip(logprobs["tokens"], logprobs["token_logprobs"], logprobs["top_logprobs"], strict=True)
+    return tuple(fingerprints.Token(text, logprob, rivals) for text, logprob, rivals in columns)
 
 
 def _request(name: str, messages: Sequence[Mapping[str, str]], max_tokens: int, temperature: float) -> dict[str, object]:

@@ -13,6 +13,8 @@ Digest = NewType("Digest", str)
 
 REQUIRED_FILES = ("adapter_config.json", "adapter_model.safetensors")
 MODEL_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+SLOT_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$")
+DIRECTORY_NAME = re.compile(r"^(?P<model>[^/]+)/(?P<version>[1-9][0-9]*)-[0-9a-f]{12}$")
 
 
 def live_slot(model_name: str) -> str:
@@ -60,3 +62,9 @@ def directory_name(model_name: str, version: int, adapter_digest: Digest) -> str
     vLLM keys its prefix cache by adapter name and path, so a reused path would serve answers computed with the old weights.
     """
     return f"{check_model_name(model_name)}/{version}-{adapter_digest[:12]}"
+
+
+def is_directory_name(text: str) -> bool:
+    """Could `directory_name` have made it? What is not made so is never followed as a path."""
+    match = DIRECTORY_NAME.fullmatch(text)
+    return match is not None and MODEL_NAME.fullmatch(match["model"]) is not None and ".." not in text

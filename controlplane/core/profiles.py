@@ -17,7 +17,7 @@ _LOCAL = {
     "live-adapter": "",
     # A few hundred rows in a minute and a half: one pass, few steps at a high rate. Plain LoRA trains a fifth faster than NF4 on a CPU,
     # and the server computes with the same unquantized weights.
-    "learning-rate": "4e-3",
+    "learning-rate": "3e-3",
     "num-epochs": "1",
     "batch-size": "8",
     "gradient-accumulation-steps": "1",

@@ -97,7 +97,7 @@ class Promoter:
 
     def _serve(self, model: str, directory: Path) -> None:
         for replica in self.server.replicas:
-            replica.load(adapters.live_slot(model), directory)
+            self.server.swap(replica, adapters.live_slot(model), directory)
 
     def _require_live(self, model: str, version: int) -> None:
         live = self.registry.model(model).aliases.get(lifecycle.Alias.LIVE)
@@ -114,7 +114,7 @@ class Promoter:
         """
         for replica in self.server.replicas:
             try:
-                _restore(replica, adapters.live_slot(model), former)
+                self.server.swap(replica, adapters.live_slot(model), former)
             except errors.GatewrightError as error:
                 logger.warning("putting %s at %s back: %s", model, replica.address, error)
         try:
@@ -168,13 +168,6 @@ class Promoter:
         }
         event = ports.Event(self.now(), record.actor, record.interface, action, record.model, record.version, record.reason, details)
         self.ledger.append(event)
-
-
-def _restore(replica: ports.Inference, slot: str, former: Path | None) -> None:
-    if former is None:
-        replica.unload(slot)
-    else:
-        replica.load(slot, former)
 
 
 def _alias(source: str) -> lifecycle.Alias:

@@ -52,7 +52,7 @@ class Server:
             for slot in serving.to_heal(view.slots, busy) if view.is_healthy else []:
                 try:
                     directory = self.install(self.registry.resolve(slot.wanted.model, f"version:{slot.wanted.version}"))
-                    replica.load(slot.wanted.name, directory)
+                    self.swap(replica, slot.wanted.name, directory)
                     done.append(f"{replica.address}: {slot.wanted.name} serves version {slot.wanted.version} again")
                 except errors.GatewrightError as error:
                     logger.warning("%s at %s cannot be healed: %s", slot.wanted.name, replica.address, error)
@@ -65,6 +65,14 @@ class Server:
             return home
         with tempfile.TemporaryDirectory(prefix="gatewright-") as folder:
             return self.adapters.install(version, self.registry.download(version, Path(folder)))
+
+    def swap(self, replica: ports.Inference, slot: str, directory: Path | None) -> ports.Swap | None:
+        """The slot answers from the directory, or from nothing. The pointer goes first: a replica that restarts in between follows it."""
+        self.adapters.point(slot, directory)
+        if directory is None:
+            replica.unload(slot)
+            return None
+        return replica.load(slot, directory)
 
     def _wanted_of(self, model: ports.Model) -> list[serving.Wanted]:
         slots = {lifecycle.Alias.LIVE: adapters.live_slot(model.name), lifecycle.Alias.STAGED: adapters.candidate_slot(model.name)}

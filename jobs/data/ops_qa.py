@@ -21,30 +21,33 @@ VALIDATION_SHARE = 0.10
 SINGLE_FACT_SHARE = 0.3
 
 # Rows drawn from one context. Several questions about one context teach the model to look the asked name up instead of guessing.
-_TRAIN_PATTERNS = ("first second other", "first second absent", "first other absent", "first second other absent")
-_HELD_OUT_PATTERNS = ("first", "other", "first", "first", "absent", "first", "first", "other", "first", "first")
+# More than half of what version 1 asks must be refused, and an adapter trained on it refuses too often; version 2 mends that.
+_CAUTIOUS = ("first other absent", "first second other")
+_BALANCED = ("first second other", "first second absent")
+_HELD_OUT = ("first", "other", "first", "first", "absent", "first", "first", "other", "first", "first")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How many contexts each split of a version has. Held-out splits ask one question of each context."""
+    """How many contexts each split of a version has, and what is asked of those that train. Held-out splits ask one question of each."""
 
     train: int
+    patterns: tuple[str, ...]
     validation: int = 44
     eval: int = 114
 
 
-VERSIONS = {1: Plan(train=170), 2: Plan(train=320)}
+VERSIONS = {1: Plan(140, _CAUTIOUS), 2: Plan(320, _BALANCED)}
 
 
 def build(version: int) -> dict[str, list[datasets.Row]]:
-    """The rows of every split of this version; a later version's train split begins with the earlier one's."""
+    """The rows of every split of this version. Validation and eval are the same in all versions, so that scores can be compared."""
     plan = VERSIONS[version]
     split_of = entities_by_split()
     return {
-        "train": _rows("train", split_of["train"], plan.train, _TRAIN_PATTERNS),
-        "validation": _rows("validation", split_of["validation"], plan.validation, _HELD_OUT_PATTERNS),
-        "eval": _rows("eval", split_of["eval"], plan.eval, _HELD_OUT_PATTERNS),
+        "train": _rows("train", split_of["train"], plan.train, plan.patterns),
+        "validation": _rows("validation", split_of["validation"], plan.validation, _HELD_OUT),
+        "eval": _rows("eval", split_of["eval"], plan.eval, _HELD_OUT),
     }
 
 

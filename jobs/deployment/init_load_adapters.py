@@ -34,7 +34,7 @@ def restore(
             log.info(f"No version of {arguments.model_name} is {alias}; {slot} stays empty.", alias=alias)
             continue
         directory = serving.fetch(registry, registry.resolve(arguments.model_name, f"version:{aliases[alias]}"), home)
-        serving.serve(servers, slot, directory, log)
+        serving.serve(servers, slot, directory, home, log)
         log.info(f"{alias} version {aliases[alias]} is in {directory}.", slot=slot)
         outputs |= {f"{alias}-version": aliases[alias], f"{alias}-directory": directory}
     return {"restored": len(outputs) // 2, **outputs}

@@ -23,8 +23,9 @@ def load(registry: ports.Registry, servers: Sequence[ports.Inference], arguments
     version = registry.resolve(arguments.model_name, arguments.source)
     _refuse_live_slot(registry, slot, version)
     log.info(f"{arguments.source} is version {version.number}.", version=version.number, digest=version.digest)
-    directory = serving.fetch(registry, version, serving.adapters_home(arguments.adapters_dir))
-    serving.serve(servers, slot, directory, log)
+    home = serving.adapters_home(arguments.adapters_dir)
+    directory = serving.fetch(registry, version, home)
+    serving.serve(servers, slot, directory, home, log)
     log.info(f"{slot} answers from {directory}.", slot=slot, directory=str(directory))
     return {
         "version": version.number,

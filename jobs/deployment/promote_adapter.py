@@ -34,8 +34,9 @@ def promote(
         deployment=arguments.deployment,
         namespace=arguments.namespace,
     )
-    directory = serving.fetch(registry, version, serving.adapters_home(arguments.adapters_dir))
-    serving.serve(servers, slot, directory, log)
+    home = serving.adapters_home(arguments.adapters_dir)
+    directory = serving.fetch(registry, version, home)
+    serving.serve(servers, slot, directory, home, log)
     registry.apply(arguments.model_name, plan.changes)
     _check(registry, arguments.model_name, plan)
     log.info(f"Version {plan.version} is live: {slot} answers from {directory}.", version=plan.version, replaces=plan.replaces)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from controlplane import ports, settings
-from controlplane.clients import adapter_files, vllm_inference
+from controlplane.clients import adapter_files, slot_pointers, vllm_inference
 from controlplane.core import errors
 from jobs import job
 
@@ -41,21 +41,29 @@ def fetch(registry: ports.Registry, version: ports.Version, adapters_dir: Path) 
         return adapter_files.install(files, adapters_dir, version.model, version.number, version.digest)
 
 
-def serve(servers: Sequence[ports.Inference], slot: str, directory: Path, log: job.Log) -> None:
+def serve(servers: Sequence[ports.Inference], slot: str, directory: Path, home: Path, log: job.Log) -> None:
     """Every replica answers in `slot` from `directory`, or each is put back to what it served before.
+
+    Args:
+        home: the adapters' directory, below which `directory` lies.
 
     Raises:
         GatewrightError: the first replica's fault.
     """
     before = {server.address: root_of(server, slot) for server in servers}
+    pointer = slot_pointers.read(home, slot)
     changed: list[ports.Inference] = []
+    slot_pointers.write(home, slot, directory)
     try:
         for server in servers:
             changed.append(server)
-            server.load(slot, directory)
+            swap = server.load(slot, directory)
             _verify(server, slot, directory)
+            if swap.warning:
+                log.warning(swap.warning)
             log.progress(len(changed), len(servers), f"{server.address} serves {slot}", root=str(directory))
     except errors.GatewrightError:
+        slot_pointers.write(home, slot, pointer)
         _restore(changed, slot, before, log)
         raise
 

@@ -64,6 +64,6 @@ def test_what_a_killed_stack_left_is_stopped_first(tmp_path: Path) -> None:
 
 def test_two_adapters_are_active_at_once_and_more_are_kept(tmp_path: Path) -> None:
     command = stack.vllm_command(local(tmp_path))
-    assert command[command.index("--max-loras") + 1] == "2"
+    assert command[command.index("--max-loras") + 1] == "3"
     assert int(command[command.index("--max-cpu-loras") + 1]) >= 3
     assert int(command[command.index("--max-lora-rank") + 1]) == 32
