@@ -154,13 +154,37 @@ class Client:
     def plan(self, name: str, source_alias: str = "perf-passed") -> wire.Plan:
         return self._one(wire.Plan, "GET", f"models/{_part(name)}/plan", params={"source_alias": source_alias})
 
-    def promote(self, name: str, source_alias: str, reason: str) -> wire.Promotion:
+    def promote(self, name: str, source_alias: str, reason: str, *, override: bool = False) -> wire.Promotion:
         """Returns when every replica answers from the version and the aliases have moved."""
-        body = wire.Promote(source_alias=source_alias, reason=reason)
+        body = wire.Promote(source_alias=source_alias, reason=reason, override=override)
         return self._one(wire.Promotion, "POST", f"models/{_part(name)}/promotions", body=body)
 
     def rollback(self, name: str, reason: str) -> wire.Promotion:
         return self._one(wire.Promotion, "POST", f"models/{_part(name)}/rollback", body=wire.Rollback(reason=reason))
+
+    def drift(self, name: str) -> list[wire.AliasDrift]:
+        """Aliases that were moved outside Gatewright."""
+        return self._many(wire.AliasDrift, "GET", f"models/{_part(name)}/drift")
+
+    def adopt(self, name: str, reason: str) -> None:
+        """Serve what somebody made live in the registry itself."""
+        self._send("POST", f"models/{_part(name)}/drift", content=_json(wire.Settle(action="adopt", reason=reason)))
+
+    def revert(self, name: str, reason: str) -> None:
+        """Put the aliases back to where the last decision put them."""
+        self._send("POST", f"models/{_part(name)}/drift", content=_json(wire.Settle(action="revert", reason=reason)))
+
+    def remove(self, name: str, number: int, reason: str) -> None:
+        """Deletes a version. Raises Refused for one that is live or previous."""
+        self._send("DELETE", f"models/{_part(name)}/versions/{number}", params={"reason": reason})
+
+    def live_at(self, name: str, moment: datetime) -> wire.Event | None:
+        """The ledger's entry that made live what was live then; None when nothing was."""
+        response = self._send("GET", f"models/{_part(name)}/live", params={"at": moment.isoformat()})
+        return None if response.text == "null" else self._parsed(wire.Event, response.content)
+
+    def audit(self) -> wire.Audit:
+        return self._one(wire.Audit, "GET", "audit")
 
     def promotions(self, name: str = "", limit: int = 100) -> list[wire.Promotion]:
         path = f"models/{_part(name)}/promotions" if name else "promotions"

@@ -22,7 +22,7 @@ from controlplane.core import adapters, errors, profiles
 from controlplane.core.runs import State
 
 BASE_NAME = "ops-qa"
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 SOURCE_ALIAS = "perf-passed"
 
 

@@ -28,7 +28,22 @@ from controlplane.clients import (
     vllm_inference,
 )
 from controlplane.core import errors, judging
-from controlplane.services import charts, compare, datasets, dispatch, health, launch, models, overview, promote, results, serve, watch
+from controlplane.services import (
+    audit,
+    charts,
+    compare,
+    datasets,
+    dispatch,
+    health,
+    launch,
+    models,
+    overview,
+    promote,
+    results,
+    serve,
+    swap,
+    watch,
+)
 
 NVIDIA_SMI_SECONDS = 10
 # While one of these runs, the slots of its model move under its hands; the heartbeat leaves them alone.
@@ -78,12 +93,22 @@ class Plane:
 
     @cached_property
     def server(self) -> serve.Server:
-        return serve.Server(self.outside.registry, self.outside.adapters, self.outside.replicas)
+        return serve.Server(self.outside.registry, self.outside.ledger, self.outside.adapters, self.outside.replicas)
 
     @cached_property
     def promoter(self) -> promote.Promoter:
         out = self.outside
-        return promote.Promoter(out.registry, out.ledger, self.server, self.settings.required_alias, self.new_id, self.now)
+        return promote.Promoter(
+            out.registry,
+            out.ledger,
+            swap.Swapper(self.server, self.now),
+            self.settings.required_alias,
+            self.new_id,
+            self.now,
+            self.holder,
+            self.is_gone,
+            self.settings.may_degrade,
+        )
 
     @cached_property
     def results(self) -> results.Results:
@@ -99,7 +124,11 @@ class Plane:
 
     @cached_property
     def models(self) -> models.Models:
-        return models.Models(self.outside.registry, self.outside.tracking, self.outside.ledger)
+        return models.Models(self.outside.registry, self.outside.tracking, self.outside.ledger, self.now)
+
+    @cached_property
+    def auditor(self) -> audit.Auditor:
+        return audit.Auditor(self.outside.registry, self.outside.ledger)
 
     @cached_property
     def datasets(self) -> datasets.Datasets:
@@ -118,6 +147,15 @@ class Plane:
         """Raises Unreachable while the database or MLflow does not answer."""
         self.outside.store.list(limit=1)
         self.outside.registry.models()
+
+    def is_gone(self, holder: str) -> bool:
+        """Has this process died? One of this machine is looked up; one elsewhere is believed dead when it has not said that it lives."""
+        if holder == self.holder:
+            return False
+        host, _, process = holder.partition(":")
+        if host == self.holder.partition(":")[0]:
+            return not _is_process_alive(process)
+        return not self.outside.store.is_beating(holder)
 
     def busy_models(self) -> frozenset[str]:
         """Models whose slots somebody is changing right now."""
@@ -184,8 +222,9 @@ def new_id() -> str:
 
 
 def holder() -> str:
-    """This process among all API replicas."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """This process among all API replicas: the host, and the process with the time it was made."""
+    found = processes.find(os.getpid())
+    return f"{socket.gethostname()}:{found.to_text() if found else os.getpid()}"
 
 
 def version() -> str:
@@ -205,6 +244,13 @@ def _executor(settings: settings_module.Settings) -> ports.Executor:
     if settings.executor != "local":
         raise errors.InvalidInput(f"The executor {settings.executor!r} is not offered yet.", hint="Set GATEWRIGHT_EXECUTOR=local.")
     return local_jobs.LocalJobs(settings.runs_dir, os.environ, processes.gpu_ids())
+
+
+def _is_process_alive(text: str) -> bool:
+    try:
+        return processes.is_alive(processes.ProcessHandle.from_text(text))
+    except errors.InvalidInput:
+        return False
 
 
 def _probe(name: str, address: str, ask: Callable[[], object], hint: str, *, is_optional: bool = False) -> health.Probe:

@@ -5,14 +5,14 @@ Every method may raise `errors.Unreachable` (temporary) or `errors.OutsideError`
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from controlplane.core import adapters, datasets, fingerprints, judging, lifecycle, runs
+from controlplane.core import adapters, datasets, fingerprints, journal, judging, lifecycle, runs
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,10 @@ class Registry(Protocol):
         ...
 
     def tag(self, version: Version, tags: Mapping[str, str]) -> None: ...
+
+    def delete(self, version: Version) -> None:
+        """With its aliases, for good. Raises NotFound."""
+        ...
 
 
 class Tracking(Protocol):
@@ -255,7 +259,10 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class Event:
-    """One entry of the append-only ledger: who did what to which version, when, from where and why."""
+    """One entry of the append-only ledger: who did what to which version, when, from where and why.
+
+    The ledger itself fills in `id` and the two hashes; `previous_hash` is that of the entry before, empty for the first.
+    """
 
     at: datetime
     actor: str
@@ -266,11 +273,35 @@ class Event:
     reason: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
     id: int = 0
+    previous_hash: str = ""
+    hash: str = ""
+
+    def entry(self) -> dict[str, object]:
+        """What the hash covers."""
+        said = {"actor": self.actor, "interface": self.interface, "action": self.action, "reason": self.reason}
+        about = {"model": self.model, "version": self.version, "details": dict(self.details)}
+        return {"at": self.at.astimezone(UTC).isoformat(), **said, **about}
+
+
+@dataclass(frozen=True)
+class ReplicaProof:
+    """One replica within a promotion. `seconds` until it was verified; `fingerprint` says how its answers compare with those recorded."""
+
+    address: str
+    state: journal.ReplicaState = journal.ReplicaState.WAITING
+    root: str = ""
+    seconds: float | None = None
+    fingerprint: str = ""
+    note: str = ""
+    verified_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class PromotionRecord:
-    """One promotion or rollback. `state` is running, done or failed; `proof` maps replica address to the directory it serves."""
+    """One promotion, rollback, adoption of an alias moved elsewhere, or its reversal: the journal's entry.
+
+    `holder` is the process that carries it out; `override` is the rule that was overridden, empty when none was.
+    """
 
     id: str
     model: str
@@ -282,27 +313,47 @@ class PromotionRecord:
     interface: str
     reason: str
     started_at: datetime
-    state: str = "running"
+    state: journal.State = journal.State.RUNNING
+    phase: journal.Phase = journal.Phase.PREPARING
+    holder: str = ""
+    override: str = ""
     ended_at: datetime | None = None
     digest: str = ""
+    replaced_digest: str = ""
     error: str = ""
-    proof: Mapping[str, str] = field(default_factory=dict)
+    replicas: tuple[ReplicaProof, ...] = ()
 
 
 class Ledger(Protocol):
     """Decisions that must not be lost (SQL): events, promotions, votes."""
 
-    def append(self, event: Event) -> Event: ...
+    def append(self, event: Event) -> Event:
+        """The entry with its id and hashes, linked to the one before it."""
+        ...
 
     def events(self, model: str = "", limit: int = 100) -> list[Event]:
         """Newest first."""
+        ...
+
+    def latest(self, model: str, actions: Collection[str], until: datetime | None = None) -> list[Event]:
+        """The newest entry of one of these actions, not later than `until`, if there is one."""
+        ...
+
+    def chain(self) -> Iterator[Event]:
+        """Every entry, oldest first."""
         ...
 
     def open_promotion(self, record: PromotionRecord) -> PromotionRecord:
         """Raises Conflict naming the holder when one is running for this model."""
         ...
 
-    def close_promotion(self, record: PromotionRecord) -> None: ...
+    def save_promotion(self, record: PromotionRecord) -> None:
+        """How far a running one has come. Raises Conflict when it has ended."""
+        ...
+
+    def close_promotion(self, record: PromotionRecord, event: Event | None = None) -> None:
+        """Its end and the ledger's entry about it, together or not at all; repeating it does no harm. Raises Conflict."""
+        ...
 
     def promotions(self, model: str = "", limit: int = 100) -> list[PromotionRecord]:
         """Newest first."""
@@ -348,6 +399,12 @@ class RunStore(Protocol):
     def lease(self, name: str, holder: str, seconds: float) -> AbstractContextManager[bool]:
         """True inside when `holder` holds the lease: one API replica at a time ticks."""
         ...
+
+    def beat(self, holder: str, seconds: float) -> None:
+        """This process lives, and will say so again within `seconds`."""
+        ...
+
+    def is_beating(self, holder: str) -> bool: ...
 
 
 class ObjectStore(Protocol):

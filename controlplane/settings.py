@@ -65,8 +65,14 @@ class Settings:
     executor: str
     embedded: frozenset[str]
     required_alias: lifecycle.Alias = lifecycle.Alias.PERF_PASSED
+    on_replica_failure: str = "roll-back"
     ports: Ports = Ports()
     timeouts: Timeouts = Timeouts()
+
+    @property
+    def may_degrade(self) -> bool:
+        """A promotion goes on when a replica fails, and ends as degraded; else it rolls the others back."""
+        return self.on_replica_failure == "degrade"
 
     @property
     def console_url(self) -> str:
@@ -139,6 +145,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         executor=_choice(env, "GATEWRIGHT_EXECUTOR", ("local", "kubernetes", "argo"), "local"),
         embedded=frozenset(name for name, variable in ADDRESSES.items() if not env.get(variable)),
         required_alias=lifecycle.Alias(_choice(env, "GATEWRIGHT_PROMOTE_FROM", tuple(lifecycle.PROMOTABLE), lifecycle.Alias.PERF_PASSED)),
+        on_replica_failure=_choice(env, "GATEWRIGHT_ON_REPLICA_FAILURE", ("roll-back", "degrade"), "roll-back"),
         ports=ports,
     )
 

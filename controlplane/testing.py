@@ -9,14 +9,14 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from controlplane import ports
-from controlplane.core import adapters, datasets, errors, fingerprints, lifecycle, runs
+from controlplane.core import adapters, chain, datasets, errors, fingerprints, lifecycle, runs
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -106,6 +106,7 @@ class FakeRegistry:
     applied: list[lifecycle.AliasChange] = field(default_factory=list)
     _versions: dict[str, list[ports.Version]] = field(default_factory=dict)
     _created: dict[str, datetime] = field(default_factory=dict)
+    _last: dict[str, int] = field(default_factory=dict)
 
     def add(
         self,
@@ -162,7 +163,8 @@ class FakeRegistry:
         self._created.setdefault(name, next(self.clock))
         self.aliases.setdefault(name, {})
         versions = self._versions.setdefault(name, [])
-        versions.append(ports.Version(name, len(versions) + 1, run_id, next(self.clock), (), dict(tags)))
+        self._last[name] = self._last.get(name, 0) + 1
+        versions.append(ports.Version(name, self._last[name], run_id, next(self.clock), (), dict(tags)))
         return versions[-1]
 
     def download(self, version: ports.Version, directory: Path) -> Path:
@@ -189,7 +191,14 @@ class FakeRegistry:
     def tag(self, version: ports.Version, tags: Mapping[str, str]) -> None:
         _raise(self.fault)
         stored = self._version(version.model, version.number, f"version:{version.number}")
-        self._versions[version.model][stored.number - 1] = replace(stored, tags={**stored.tags, **tags})
+        versions = self._versions[version.model]
+        versions[versions.index(stored)] = replace(stored, tags={**stored.tags, **tags})
+
+    def delete(self, version: ports.Version) -> None:
+        _raise(self.fault)
+        self._versions[version.model].remove(self._version(version.model, version.number, f"version:{version.number}"))
+        aliases = self.aliases[version.model]
+        self.aliases[version.model] = {alias: number for alias, number in aliases.items() if number != version.number}
 
     def _of(self, name: str) -> list[ports.Version]:
         if name not in self._versions:
@@ -355,12 +364,20 @@ class FakeLedger:
     def append(self, event: ports.Event) -> ports.Event:
         _raise(self.fault)
         with self._lock:
-            self._events.append(replace(event, id=len(self._events) + 1))
-            return self._events[-1]
+            return self._append(event)
 
     def events(self, model: str = "", limit: int = 100) -> list[ports.Event]:
         _raise(self.fault)
         return [event for event in reversed(self._events) if model in ("", event.model)][:limit]
+
+    def latest(self, model: str, actions: Collection[str], until: datetime | None = None) -> list[ports.Event]:
+        _raise(self.fault)
+        found = [event for event in reversed(self._events) if event.model == model and event.action in actions]
+        return [event for event in found if until is None or event.at <= until][:1]
+
+    def chain(self) -> Iterator[ports.Event]:
+        _raise(self.fault)
+        yield from self._events
 
     def open_promotion(self, record: ports.PromotionRecord) -> ports.PromotionRecord:
         _raise(self.fault)
@@ -371,11 +388,20 @@ class FakeLedger:
             self._promotions[record.id] = record
         return record
 
-    def close_promotion(self, record: ports.PromotionRecord) -> None:
+    def save_promotion(self, record: ports.PromotionRecord) -> None:
         _raise(self.fault)
-        if record.id not in self._promotions:
-            raise errors.NotFound(f"There is no promotion {record.id!r}.")
+        self._running(record, ())
         self._promotions[record.id] = record
+
+    def close_promotion(self, record: ports.PromotionRecord, event: ports.Event | None = None) -> None:
+        _raise(self.fault)
+        if not record.state.is_final:
+            raise errors.InvalidInput(f"Promotion {record.id} is still running.")
+        with self._lock:
+            stored = self._running(record, (record.state,))
+            if event is not None and not stored.state.is_final:
+                self._append(event)
+            self._promotions[record.id] = record
 
     def promotions(self, model: str = "", limit: int = 100) -> list[ports.PromotionRecord]:
         _raise(self.fault)
@@ -391,6 +417,20 @@ class FakeLedger:
     def votes(self, model: str, limit: int = 100) -> list[ports.Vote]:
         _raise(self.fault)
         return [vote for vote in reversed(self._votes) if vote.model == model][:limit]
+
+    def _append(self, event: ports.Event) -> ports.Event:
+        previous = self._events[-1].hash if self._events else chain.GENESIS
+        linked = replace(event, id=len(self._events) + 1, previous_hash=previous, hash=chain.entry_hash(previous, event.entry()))
+        self._events.append(linked)
+        return linked
+
+    def _running(self, record: ports.PromotionRecord, final: tuple[str, ...]) -> ports.PromotionRecord:
+        stored = self._promotions.get(record.id)
+        if stored is None:
+            raise errors.NotFound(f"There is no promotion {record.id!r}.")
+        if stored.state not in ("running", *final):
+            raise errors.Conflict(f"Promotion {record.id} has ended as {stored.state} already.")
+        return stored
 
 
 @dataclass
@@ -425,6 +465,14 @@ class FakeRunStore:
 
     def save(self, run: runs.Run) -> None:
         self._runs[run.id] = runs.merged(self.get(run.id), run)
+
+    def beat(self, holder: str, seconds: float) -> None:
+        _raise(self.fault)
+        self._leases[f"alive:{holder}"] = (holder, self.monotonic() + seconds)
+
+    def is_beating(self, holder: str) -> bool:
+        _raise(self.fault)
+        return self._leases.get(f"alive:{holder}", ("", 0.0))[1] > self.monotonic()
 
     @contextmanager
     def lease(self, name: str, holder: str, seconds: float) -> Iterator[bool]:

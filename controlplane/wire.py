@@ -278,21 +278,38 @@ class Plan(Body):
     moves: tuple[AliasMove, ...]
     evidence: tuple[Evidence, ...]
     refusal: str = ""
+    override: str = ""
     holder: str = ""
     replicas: tuple[str, ...] = ()
+    drift: tuple[AliasDrift, ...] = ()
 
 
 class Promote(Body):
+    """`override` goes past the promotion policy; it needs a reason, and the ledger shows it in bold."""
+
     source_alias: str = "perf-passed"
     reason: str = ""
+    override: bool = False
 
 
 class Rollback(Body):
     reason: str = ""
 
 
+class ReplicaProof(Body):
+    """One replica within a promotion. `state` is waiting, swapping, verified, failed or put back; `fingerprint` equal, close or unknown."""
+
+    address: str
+    state: str
+    root: str = ""
+    seconds: float | None = None
+    fingerprint: str = ""
+    note: str = ""
+    verified_at: datetime | None = None
+
+
 class Promotion(Body):
-    """`state` is running, done or failed; `proof` maps each replica's address to the directory its live slot answers from."""
+    """`state` is running, done, degraded or failed; `phase` how far a running one is; `override` the rule it went past."""
 
     id: str
     model: str
@@ -306,9 +323,12 @@ class Promotion(Body):
     state: str
     started_at: datetime
     ended_at: datetime | None = None
+    phase: str = ""
     digest: str = ""
+    replaced_digest: str = ""
+    override: str = ""
     error: str = ""
-    proof: Mapping[str, str] = Field(default_factory=dict)
+    replicas: tuple[ReplicaProof, ...] = ()
 
 
 class Event(Body):
@@ -321,6 +341,32 @@ class Event(Body):
     version: int | None
     reason: str = ""
     details: Mapping[str, str] = Field(default_factory=dict)
+    hash: str = ""
+
+
+class Settle(Body):
+    """What to do about an alias that was moved outside Gatewright."""
+
+    action: Literal["adopt", "revert"]
+    reason: str = ""
+
+
+class AliasDrift(Body):
+    """An alias that does not point where the last decision put it; None: not set."""
+
+    model: str
+    alias: str
+    decided: int | None
+    found: int | None
+
+
+class Audit(Body):
+    """`faults` is empty when the ledger is whole and the registry agrees with it; `head` is the newest entry's hash, to keep elsewhere."""
+
+    entries: int
+    models: int
+    head: str
+    faults: tuple[str, ...] = ()
 
 
 # -- serving, comparison ------------------------------------------------------------------------------------------------------

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent import futures
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from console import components, markup, reads, session, tables
+from controlplane import client as api
 from controlplane import wire
 from controlplane.core import errors
 
 _QUESTION = "What changes if I press this?"
 _GATES = {"perf-passed": "performance", "eval-passed": "evaluation", "staged": "deployment"}
 _SOURCES = ("perf-passed", "eval-passed", "staged")
+_WATCH_SECONDS = 0.4
+_REPLICA_BADGES = {
+    "waiting": ("○", "waiting", "broken"),
+    "swapping": ("◐", "swapping", "accent"),
+    "verified": ("✓", "verified", "good"),
+    "failed": ("✕", "failed", "bad"),
+    "put back": ("↺", "put back", "unsure"),
+}
 
 
 def draw() -> None:
@@ -30,6 +41,7 @@ def draw() -> None:
     with place:
         components.headline(_QUESTION, _answer(plan), "live" if _is_allowed(plan) else "unsure")
     with st.container():
+        _drift(plan)
         _proof(model)
     _decide(plan)
     _roll_back(model)
@@ -127,6 +139,49 @@ def _press(plan: wire.Plan) -> None:
     st.caption(_why_not(plan, reason))
     if is_pressed:
         _apply(plan, reason.strip())
+    if plan.override:
+        _override(plan)
+
+
+def _override(plan: wire.Plan) -> None:
+    """Past the policy, on purpose: apart from the ordinary press, and never without a reason."""
+    with st.popover("Override the policy …", icon=":material/gpp_maybe:", key="promotion_override"):
+        st.markdown(f"**{plan.override}** The gates that are missing stay missing; the ledger will show this in bold under your name.")
+        reason = st.text_input("Reason (required)", key="promotion_override_reason", max_chars=500, live="400ms")
+        label = f"Make v{plan.version} live against the policy"
+        if st.button(label, key="promotion_override_confirm", icon=":material/gpp_maybe:", disabled=not reason.strip()):
+            _apply(plan, reason.strip(), override=True)
+
+
+def _drift(plan: wire.Plan) -> None:
+    """An alias that somebody moved in MLflow itself: the servers have not followed, and a person must say who is right."""
+    if not plan.drift:
+        return
+    with st.container(border=True, key="promotion_drift"):
+        moved = "; ".join(f"{one.alias} was {_shown(one.decided)} and is now {_shown(one.found)}" for one in plan.drift)
+        st.html(markup.headline("Moved outside Gatewright", f"{moved}. The servers still answer as decided last.", "bad"))
+        reason = st.text_input("Reason (required, kept in the ledger)", key="promotion_drift_reason", max_chars=500, live="400ms")
+        with st.container(horizontal=True):
+            if st.button("Revert: put the aliases back", key="promotion_revert", icon=":material/undo:", disabled=not reason.strip()):
+                _settle(plan.model, "revert", reason.strip())
+            if st.button("Adopt: serve what MLflow says", key="promotion_adopt", icon=":material/done_all:", disabled=not reason.strip()):
+                _settle(plan.model, "adopt", reason.strip())
+
+
+def _settle(model: str, action: str, reason: str) -> None:
+    client = session.client()
+    try:
+        client.adopt(model, reason) if action == "adopt" else client.revert(model, reason)
+    except errors.GatewrightError as error:
+        components.fault(error, "promotion_drift_retry")
+        return
+    reads.forget()
+    st.session_state.pop("promotion_drift_reason", None)
+    st.rerun()
+
+
+def _shown(version: int | None) -> str:
+    return "not set" if version is None else f"v{version}"
 
 
 def _why_not(plan: wire.Plan, reason: str) -> str:
@@ -139,15 +194,19 @@ def _why_not(plan: wire.Plan, reason: str) -> str:
     return f"Acts as {session.actor()}, on {tables.count(len(plan.replicas), 'replica')}."
 
 
-def _apply(plan: wire.Plan, reason: str) -> None:
-    """Promote or roll back, showing what goes on; the proof stays on the page afterwards."""
-    with st.status(f"{_button(plan)} …", expanded=True) as status:
-        for address in plan.replicas:
-            st.write(f"Switching {plan.model}-live on {address} and asking it what it serves …")
-        st.write("Moving the aliases …")
+def _apply(plan: wire.Plan, reason: str, *, override: bool = False) -> None:
+    """Promote or roll back, showing each replica while it goes on; the proof stays on the page afterwards."""
+    label = f"Make v{plan.version} live against the policy" if override else _button(plan)
+    with st.status(f"{label} …", expanded=True) as status:
         client = session.client()
+
+        def act() -> wire.Promotion:
+            if plan.is_rollback:
+                return client.rollback(plan.model, reason)
+            return client.promote(plan.model, plan.source_alias, reason, override=override)
+
         try:
-            done = client.rollback(plan.model, reason) if plan.is_rollback else client.promote(plan.model, plan.source_alias, reason)
+            done = _watched(client, plan, act)
         except errors.GatewrightError as error:
             status.update(label="It did not happen.", state="error")
             st.html(markup.fault(error.title, error.detail, error.hint, getattr(error, "request_id", "")))
@@ -159,6 +218,34 @@ def _apply(plan: wire.Plan, reason: str) -> None:
     st.rerun()
 
 
+def _watched(client: api.Client, plan: wire.Plan, act: Callable[[], wire.Promotion]) -> wire.Promotion:
+    """Carries it out beside the page, which draws how far each replica is."""
+    place = st.empty()
+    with futures.ThreadPoolExecutor(max_workers=1) as pool:
+        doing = pool.submit(act)
+        while True:
+            try:
+                return doing.result(timeout=_WATCH_SECONDS)
+            except TimeoutError:
+                running = [one for one in client.promotions(plan.model, limit=1) if one.state == "running"]
+                place.html(_replica_table(running[0].replicas) if running else "Checking the files …")
+
+
+def _replica_table(replicas: Sequence[wire.ReplicaProof]) -> str:
+    rows = [
+        (
+            markup.text(one.address),
+            markup.badge(*_REPLICA_BADGES.get(one.state, ("·", one.state, "broken"))),
+            markup.identifier(one.root.rpartition("/")[2], 24) if one.root else tables.NOTHING,
+            markup.text(one.fingerprint or tables.NOTHING),
+            tables.seconds(one.seconds) if one.seconds is not None else tables.NOTHING,
+            markup.text(one.note),
+        )
+        for one in replicas
+    ]
+    return markup.table(("Replica", "State", "Live slot answers from", "Fingerprint", "Took", "Note"), rows, numeric=(4,))
+
+
 def _proof(model: str) -> None:
     done: wire.Promotion | None = st.session_state.get("promotion_done")
     if done is None or done.model != model:
@@ -166,14 +253,10 @@ def _proof(model: str) -> None:
     with st.container(border=True, key="promotion_proof"):
         verb = "Rolled back" if done.is_rollback else "Promoted"
         is_well = done.state == "done"
-        words = f"{verb}: v{done.version} is live." if is_well else f"Not finished: {done.state}. {done.error}"
+        words = f"{verb}: v{done.version} is live." if is_well else f"{verb}, but {done.state}: v{done.version}. {done.error}"
         st.html(markup.headline("What happened", words, "good" if is_well else "bad"))
-        rows = [
-            (markup.text(address), markup.text(root), markup.badge("✓", "asked and verified", "good"))
-            for address, root in done.proof.items()
-        ]
-        if rows:
-            st.html(markup.table(("Replica", "Its live slot answers from", ""), rows))
+        if done.replicas:
+            st.html(_replica_table(done.replicas))
         taken = tables.seconds((done.ended_at - done.started_at).total_seconds()) if done.ended_at else "unknown time"
         st.html(
             f"<span class='gw-muted'>{markup.when(done.started_at, session.now())} by {markup.text(done.actor)}, in {taken} · "
@@ -206,6 +289,13 @@ def _timeline(model: str) -> None:
     if not promotions:
         components.empty("Nothing was ever promoted.", "The first promotion starts the timeline.")
         return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = components.choose("Kind", ("all", "promotion", "rollback", "override"), "promotion_kind", "kind", "all")
+        actor = components.choose("Who", ("all", *sorted({one.actor for one in promotions})), "promotion_actor", "who", "all")
+    promotions = [one for one in promotions if _is_kind(one, kind) and actor in ("all", one.actor)]
+    if not promotions:
+        components.empty("None of this kind.", "Choose all to see every promotion.")
+        return
     rows = [
         (
             markup.when(one.started_at, session.now()),
@@ -213,7 +303,7 @@ def _timeline(model: str) -> None:
             f"<span class='gw-who'>{f'v{one.replaces}' if one.replaces else 'none'} → <strong>v{one.version}</strong></span>",
             markup.state(one.state),
             markup.who(one.actor, one.interface),
-            markup.text(one.reason or one.error),
+            (f"<strong>{markup.text(one.override)}</strong> " if one.override else "") + markup.text(one.reason or one.error),
             markup.identifier(one.digest, 12),
         )
         for one in promotions[:25]
@@ -228,6 +318,10 @@ def _timeline(model: str) -> None:
         icon=":material/download:",
         on_click="ignore",
     )
+
+
+def _is_kind(promotion: wire.Promotion, kind: str) -> bool:
+    return {"promotion": not promotion.is_rollback, "rollback": promotion.is_rollback, "override": bool(promotion.override)}.get(kind, True)
 
 
 draw()

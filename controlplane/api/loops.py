@@ -40,8 +40,11 @@ def running(plane: plane.Plane) -> Iterator[Mapping[str, datetime]]:
 def _loop(
     plane: plane.Plane, stop: threading.Event, beats: dict[str, datetime], name: str, tick: Callable[[], None], seconds: float
 ) -> None:
-    while not stop.wait(seconds):
+    wait = 0.0  # what a killed process left is settled at once
+    while not stop.wait(wait):
+        wait = seconds
         try:
+            plane.outside.store.beat(plane.holder, LEASE_SECONDS)
             with plane.outside.store.lease(name, plane.holder, LEASE_SECONDS) as is_ours:
                 if is_ours:
                     tick()
@@ -53,6 +56,6 @@ def _loop(
 
 
 def _reconcile(plane: plane.Plane) -> None:
-    plane.promoter.recover(plane.started_at)
-    for done in plane.server.reconcile(plane.busy_models()):
+    plane.promoter.recover()
+    for done in plane.server.reconcile(plane.busy_models):
         logger.warning("healed %s", done)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import fastapi
 
 from controlplane import wire
 from controlplane.api import access
-from controlplane.core import lifecycle
-from controlplane.services import models
+from controlplane.core import history, lifecycle
+from controlplane.services import models, overview
 
 router = fastapi.APIRouter(tags=["promotions"])
 
@@ -21,7 +22,43 @@ def plan(name: str, plane: access.Plane, source_alias: str = lifecycle.Alias.PER
 
 @router.post("/models/{name}/promotions", status_code=201)
 def promote(name: str, body: wire.Promote, plane: access.Plane, caller: access.Caller) -> wire.Promotion:
-    return models.shown_promotion(plane.promoter.promote(name, body.source_alias, replace(caller, reason=body.reason)))
+    reasoned = replace(caller, reason=body.reason)
+    record = plane.promoter.promote(name, body.source_alias, reasoned, is_policy_overridden=body.override)
+    return models.shown_promotion(record)
+
+
+@router.get("/models/{name}/drift")
+def drift(name: str, plane: access.Plane) -> list[wire.AliasDrift]:
+    """Aliases that were moved outside Gatewright."""
+    return [overview.shown_drift(name, one) for one in plane.promoter.drift(name)]
+
+
+@router.post("/models/{name}/drift", status_code=201)
+def settle(name: str, body: wire.Settle, plane: access.Plane, caller: access.Caller) -> list[wire.AliasDrift]:
+    """What is left of the drift: nothing."""
+    reasoned = replace(caller, reason=body.reason)
+    if body.action == "adopt":
+        plane.promoter.adopt(name, reasoned)
+    else:
+        plane.promoter.revert(name, reasoned)
+    return drift(name, plane)
+
+
+@router.delete("/models/{name}/versions/{number}", status_code=204)
+def remove(name: str, number: int, plane: access.Plane, caller: access.Caller, reason: str = "") -> None:
+    plane.models.remove(name, number, replace(caller, reason=reason))
+
+
+@router.get("/models/{name}/live")
+def live(name: str, plane: access.Plane, at: datetime | None = None) -> wire.Event | None:
+    """The ledger's entry that made live what was live at this moment (now when none is given); null when nothing was."""
+    found = plane.outside.ledger.latest(name, history.LIVE_ACTIONS, at or plane.now())
+    return models.shown_event(found[0]) if found else None
+
+
+@router.get("/audit")
+def audit(plane: access.Plane) -> wire.Audit:
+    return plane.auditor.verify()
 
 
 @router.post("/models/{name}/rollback", status_code=201)
@@ -40,5 +77,5 @@ def recent(plane: access.Plane, model: str = "", limit: int = fastapi.Query(100,
 
 
 @router.get("/models/{name}/history")
-def history(name: str, plane: access.Plane, limit: int = fastapi.Query(100, ge=1, le=1000)) -> list[wire.Event]:
+def of_ledger(name: str, plane: access.Plane, limit: int = fastapi.Query(100, ge=1, le=1000)) -> list[wire.Event]:
     return [models.shown_event(event) for event in plane.outside.ledger.events(name, limit)]

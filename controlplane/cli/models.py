@@ -16,8 +16,6 @@ from controlplane.core import errors, lifecycle
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name, as `gatewright models` shows it.")]
 Reason = Annotated[str, typer.Option(help="Why; it goes into the ledger.")]
 
-# The ledger's actions after which another version answers in the live slot; the last is the promote workflow's.
-LIVE_ACTIONS = ("promoted", "rolled-back", "promote-succeeded")
 HISTORY_LIMIT = 1000
 SHOWN_METRICS = ("eval_loss", "perplexity", "a_rate", "c_rate", "refusal_rate", "p95_latency", "throughput")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -75,11 +73,12 @@ def promote(
     model: ModelName,
     source_alias: Annotated[str, typer.Option(help="Make the version live that carries this alias.")] = lifecycle.Alias.PERF_PASSED.value,
     reason: Reason = "",
+    override: Annotated[bool, typer.Option("--override", help="Go past the promotion policy; needs a reason, kept in the ledger.")] = False,
     json: output.JsonFlag = False,
 ) -> None:
     """Make a version live on every replica; the live one becomes previous."""
     api = session.patient(ctx)
-    _conclude(_settled(api, api.promote(model, source_alias, reason)), json)
+    _conclude(_settled(api, api.promote(model, source_alias, reason, override=override)), json)
 
 
 def rollback(ctx: typer.Context, model: ModelName, reason: Reason = "", json: output.JsonFlag = False) -> None:
@@ -88,10 +87,24 @@ def rollback(ctx: typer.Context, model: ModelName, reason: Reason = "", json: ou
     _conclude(_settled(api, api.rollback(model, reason)), json)
 
 
-def live_at(events: Sequence[wire.Event], moment: datetime) -> wire.Event | None:
-    """The event that made live what was live at this moment; None when nothing was."""
-    before = [event for event in events if event.action in LIVE_ACTIONS and event.version is not None and event.at <= moment]
-    return max(before, key=lambda event: (event.at, event.id), default=None)
+def adopt(ctx: typer.Context, model: ModelName, reason: Reason = "") -> None:
+    """Serve what somebody made live in MLflow itself."""
+    session.patient(ctx).adopt(model, reason)
+    output.say(f"{model}: every replica serves what MLflow calls live.", "green")
+
+
+def revert(ctx: typer.Context, model: ModelName, reason: Reason = "") -> None:
+    """Put aliases back that somebody moved in MLflow itself."""
+    session.patient(ctx).revert(model, reason)
+    output.say(f"{model}: live and previous are where the last decision put them.", "green")
+
+
+def delete(
+    ctx: typer.Context, model: ModelName, version: Annotated[int, typer.Argument(min=1, help="The version's number.")], reason: Reason = ""
+) -> None:
+    """Delete a version; live and previous are protected."""
+    session.patient(ctx).remove(model, version, reason)
+    output.say(f"{model} v{version} is deleted.", "green")
 
 
 def read_time(text: str, now: datetime) -> datetime:
@@ -121,7 +134,7 @@ def show_events(events: Sequence[wire.Event], empty: str, title: str = "") -> No
                 event.model,
                 output.version(event.version),
                 f"{event.actor} ({event.interface})",
-                event.reason,
+                f"OVERRIDE {event.details['override']} {event.reason}" if event.details.get("override") else event.reason,
             )
             for event in events
         ),
@@ -131,14 +144,7 @@ def show_events(events: Sequence[wire.Event], empty: str, title: str = "") -> No
 
 
 def _answer_live_at(api: client.Client, model: str, moment: datetime, json: bool) -> None:
-    events = api.history(model, limit=HISTORY_LIMIT)
-    event = live_at(events, moment)
-    if event is None and len(events) == HISTORY_LIMIT:
-        oldest = min(seen.at for seen in events)
-        raise errors.NotFound(
-            f"The newest {HISTORY_LIMIT} events of {model} reach back to {output.exact(oldest)} and do not tell what was live before.",
-            hint="Ask for a later time.",
-        )
+    event = api.live_at(model, moment)
     if json:
         output.as_json(event)
         return
@@ -161,7 +167,7 @@ def _settled(api: client.Client, promotion: wire.Promotion) -> wire.Promotion:
 def _conclude(promotion: wire.Promotion, json: bool) -> None:
     if json:
         output.as_json(promotion)
-    if promotion.state != "done":
+    if promotion.state not in ("done", "degraded"):
         output.complain(f"{promotion.model} v{promotion.version} did not go live: {promotion.error}", "bold red")
         output.complain(f"Next: see what is served now with gatewright status, then promote again. Promotion id: {promotion.id}")
         raise typer.Exit(output.FAILED)
@@ -169,7 +175,14 @@ def _conclude(promotion: wire.Promotion, json: bool) -> None:
         return
     replaced = f"; v{promotion.replaces} is previous" if promotion.replaces is not None else ""
     output.say(f"{promotion.model} v{promotion.version} is live{replaced}.", "green")
-    output.table(("replica", "answers from"), promotion.proof.items(), empty="No replica was asked.")
+    output.table(
+        ("replica", "state", "answers from", "seconds", "fingerprint", "note"),
+        (
+            (proof.address, proof.state, proof.root, output.number(proof.seconds), proof.fingerprint, proof.note)
+            for proof in promotion.replicas
+        ),
+        empty="No replica was asked.",
+    )
     if promotion.replaces is not None:
         output.say(f"Way back: gatewright rollback {promotion.model}", "dim")
 

@@ -102,6 +102,10 @@ class MlflowRegistry:
             for key, value in tags.items():
                 client.set_model_version_tag(version.model, str(version.number), key, value)
 
+    def delete(self, version: ports.Version) -> None:
+        with self._server.asked(f"version {version.number} of model {version.model!r}") as client:
+            client.delete_model_version(version.model, str(version.number))
+
     def _require_adapter(self, run_id: str) -> None:
         with self._server.asked(f"run {run_id!r}") as client:
             names = {Path(file.path).name for file in client.list_artifacts(run_id, ADAPTER_FOLDER)}

@@ -15,6 +15,7 @@ from sqlmodel.sql import expression
 from controlplane.clients import database, tables
 from controlplane.core import errors, runs
 
+_ALIVE = "alive:"
 ACTIVE = tuple(state for state in runs.State if not state.is_final)
 
 
@@ -73,6 +74,14 @@ class SqlRunStore:
         finally:
             if is_mine:
                 self._give_back(name, holder)
+
+    def beat(self, holder: str, seconds: float) -> None:
+        self._take(f"{_ALIVE}{holder}", holder, seconds)
+
+    def is_beating(self, holder: str) -> bool:
+        with database.reading(self._engine) as session:
+            lease = session.get(tables.LeaseRow, f"{_ALIVE}{holder}")
+            return lease is not None and lease.expires_at > self._now()
 
     def _take(self, name: str, holder: str, seconds: float) -> bool:
         now = self._now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 import sqlmodel
@@ -85,6 +86,9 @@ class EventRow(SQLModel, table=True):
     version: int | None = None
     reason: str
     details: dict[str, str] = Field(sa_type=sa.JSON)
+    # Unique, so that two processes cannot both follow the same entry: the chain has no forks.
+    previous_hash: str = Field(unique=True)
+    hash: str
 
 
 class PromotionRow(SQLModel, table=True):
@@ -112,10 +116,14 @@ class PromotionRow(SQLModel, table=True):
     reason: str
     started_at: datetime = Field(sa_type=UtcDateTime)
     state: str
+    phase: str
+    holder: str
+    override: str
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     digest: str
+    replaced_digest: str
     error: str
-    proof: dict[str, str] = Field(sa_type=sa.JSON)
+    replicas: list[dict[str, Any]] = Field(sa_type=sa.JSON)
 
 
 class VoteRow(SQLModel, table=True):

@@ -43,12 +43,16 @@ class AliasChange:
 
 @dataclass(frozen=True)
 class Promotion:
-    """What a promotion or rollback will do, in this order: serve first, `previous` next, then `live`, then clean up."""
+    """What a promotion or rollback will do, in this order: serve first, `previous` next, then `live`, then clean up.
+
+    `override` is the rule that it breaks because somebody said so; empty when it breaks none.
+    """
 
     version: int
     replaces: int | None
     is_rollback: bool
     changes: tuple[AliasChange, ...]
+    override: str = ""
 
 
 def plan_alias(aliases: Aliases, alias: Alias, version: int) -> list[AliasChange]:
@@ -58,11 +62,14 @@ def plan_alias(aliases: Aliases, alias: Alias, version: int) -> list[AliasChange
     return [*removed, AliasChange(alias, version)]
 
 
-def plan_promotion(aliases: Aliases, source: Alias, required: Alias = Alias.PERF_PASSED) -> Promotion:
+def plan_promotion(
+    aliases: Aliases, source: Alias, required: Alias = Alias.PERF_PASSED, *, is_policy_overridden: bool = False
+) -> Promotion:
     """Plan to make the version behind `source` live. `previous` as source is a rollback and needs no gate.
 
     Args:
         required: the policy; the lowest alias a promotion may start from.
+        is_policy_overridden: go past the policy, and say so in the plan.
 
     Raises:
         Refused: the alias is not set, is not promotable, or ranks below the policy; the reason names the rule and the way there.
@@ -74,17 +81,44 @@ def plan_promotion(aliases: Aliases, source: Alias, required: Alias = Alias.PERF
         raise errors.Refused(
             f"Promotion cannot start from {source!r}.", hint=f"Use one of: {', '.join(PROMOTABLE)}, or previous to roll back."
         )
-    if PROMOTABLE.index(source) < PROMOTABLE.index(required):
-        raise errors.Refused(
-            f"The promotion policy asks for {required}, not {source}.", hint="Pass the remaining gates first, or have the policy changed."
-        )
+    policy = f"The promotion policy asks for {required}, not {source}." if PROMOTABLE.index(source) < PROMOTABLE.index(required) else ""
+    if policy and not is_policy_overridden:
+        raise errors.Refused(policy, hint="Pass the remaining gates first, or override the policy with a reason.")
     if version is None:
         raise errors.Refused(f"No version carries the alias {source}.", hint=_way_to(source))
     live = aliases.get(Alias.LIVE)
     if live == version:
         raise errors.Refused(f"Version {version} is live already.", hint="Nothing to do.")
     moved = [AliasChange(Alias.PREVIOUS, live)] if live is not None else []
-    return Promotion(version, live, False, (*moved, AliasChange(Alias.LIVE, version), *clean_up(aliases, version)))
+    return Promotion(version, live, False, (*moved, AliasChange(Alias.LIVE, version), *clean_up(aliases, version)), policy)
+
+
+def plan_adoption(aliases: Aliases) -> Promotion:
+    """Accept the aliases as somebody set them elsewhere; only servers and ledger follow.
+
+    Raises:
+        Refused: no version carries `live`, so there is nothing to serve.
+    """
+    live = aliases.get(Alias.LIVE)
+    if live is None:
+        raise errors.Refused(
+            "No version carries the alias live any more, so there is nothing to adopt.", hint="Revert, or promote a version."
+        )
+    return Promotion(live, aliases.get(Alias.PREVIOUS), False, (), "The alias was moved outside Gatewright, past every gate.")
+
+
+def plan_reversal(live: int, previous: int | None) -> list[AliasChange]:
+    """Put the protected aliases back to where the last decision put them."""
+    return [AliasChange(Alias.PREVIOUS, previous), AliasChange(Alias.LIVE, live)]
+
+
+def require_removable(aliases: Aliases, version: int) -> None:
+    """Raises Refused for a version that serves users or is the way back."""
+    held = [alias for alias in PROTECTED if aliases.get(alias) == version]
+    if held:
+        raise errors.Refused(
+            f"Version {version} is {held[0]} and protected.", hint="Promote another version first; then this one is no longer needed."
+        )
 
 
 def undo(plan: Promotion, before: Aliases) -> list[AliasChange]:
@@ -93,15 +127,8 @@ def undo(plan: Promotion, before: Aliases) -> list[AliasChange]:
     return [AliasChange(alias, before.get(alias)) for alias in touched]
 
 
-def rest_of(aliases: Aliases, version: int, replaced: int | None) -> list[AliasChange] | None:
-    """What is left to do of a promotion or rollback that was cut off; None when no alias had moved yet, so that nothing needs to.
-
-    `previous` moves first, onto the version that is still live: both on one version is the mark of a cut between the two. What `previous`
-    held before is not known any more, but every replica served the new version by then, so going on is safe and going back is not.
-    """
-    has_begun = aliases.get(Alias.LIVE) == version or (replaced is not None and aliases.get(Alias.PREVIOUS) == replaced)
-    if not has_begun:
-        return None
+def rest(aliases: Aliases, version: int, replaced: int | None) -> list[AliasChange]:
+    """What finishes a promotion or rollback that was cut off while aliases moved; what has moved already is set once more."""
     moved = [AliasChange(Alias.PREVIOUS, replaced)] if replaced is not None else []
     return [*moved, AliasChange(Alias.LIVE, version), *clean_up(aliases, version)]
 

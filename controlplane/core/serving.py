@@ -44,9 +44,12 @@ def compare(wanted: Sequence[Wanted], served: Mapping[str, str]) -> list[SlotSta
     return [SlotState(slot, served.get(slot.name, ""), _agreement(slot, served.get(slot.name, ""))) for slot in wanted]
 
 
-def to_heal(slots: Sequence[SlotState], busy: frozenset[str]) -> list[SlotState]:
-    """Slots that serve nothing though a version is wanted, as after a restart. A slot that serves another version is left for a person."""
-    return [slot for slot in slots if slot.state is Agreement.DRIFT and not slot.served_root and slot.wanted.model not in busy]
+def to_heal(slots: Sequence[SlotState]) -> list[SlotState]:
+    """Slots that serve nothing though a version is wanted, as after a restart, and live slots that serve anything else.
+
+    A candidate slot that serves another version is left alone: somebody may be trying it.
+    """
+    return [slot for slot in slots if slot.state is Agreement.DRIFT and (not slot.served_root or slot.wanted.alias is lifecycle.Alias.LIVE)]
 
 
 def _agreement(slot: Wanted, root: str) -> Agreement:

@@ -74,7 +74,7 @@ class Dispatcher:
         for step in run.steps:
             outputs.update(step.outputs)
         version = outputs.get("version", "")
-        told: dict[str, str] = {key: outputs[key] for key in ("outcome", "mlflow-run", "digest") if key in outputs}
+        told: dict[str, str] = {key: outputs[key] for key in ("outcome", "mlflow-run", "digest", "replaces") if key in outputs}
         details: dict[str, str] = {
             "run": str(run.id),
             "workflow": run.workflow,

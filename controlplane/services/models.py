@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import tempfile
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 from controlplane import ports, wire
 from controlplane.core import adapters, lifecycle
+from controlplane.services import promote
 
 TRACK = ("live", "previous", "perf-passed", "perf-failed", "eval-passed", "eval-failed", "staged", "candidate")
 MEASURED = ("eval_loss", "perplexity", "a_rate", "b_rate", "c_rate", "refusal_rate", "p95_latency", "p95_ttft", "throughput")
@@ -22,6 +24,7 @@ class Models:
     registry: ports.Registry
     tracking: ports.Tracking
     ledger: ports.Ledger
+    now: Callable[[], datetime]
 
     def all(self) -> list[wire.Model]:
         return [shown_model(model) for model in self.registry.models()]
@@ -55,6 +58,19 @@ class Models:
             for file in adapters.REQUIRED_FILES:
                 archive.write(directory / file, f"{name}-v{number}/{file}")
         return packed.getvalue()
+
+    def remove(self, name: str, number: int, caller: promote.Caller) -> None:
+        """Deletes a version from the registry; its directory on the servers stays, for a request may use it.
+
+        Raises:
+            Refused: it is live or previous.
+        """
+        model = self.registry.model(name)
+        version = self.registry.resolve(name, f"version:{number}")
+        lifecycle.require_removable(model.aliases, number)
+        self.registry.delete(version)
+        details = {"digest": version.digest, "aliases": " ".join(version.aliases)}
+        self.ledger.append(ports.Event(self.now(), caller.actor, caller.interface, "deleted", name, number, caller.reason, details))
 
     def card(self, name: str, number: int) -> str:
         """A model card in markdown, from what was measured."""
@@ -125,7 +141,10 @@ def shown_promotion(record: ports.PromotionRecord) -> wire.Promotion:
         ended_at=record.ended_at,
         digest=record.digest,
         error=record.error,
-        proof=record.proof,
+        phase=record.phase,
+        replaced_digest=record.replaced_digest,
+        override=record.override,
+        replicas=tuple(wire.ReplicaProof.model_validate(asdict(replica)) for replica in record.replicas),
     )
 
 
@@ -140,6 +159,7 @@ def shown_event(event: ports.Event) -> wire.Event:
         version=event.version,
         reason=event.reason,
         details=event.details,
+        hash=event.hash,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controlplane import ports, wire
-from controlplane.core import errors, lifecycle, serving
+from controlplane.core import errors, history, lifecycle, serving
 from controlplane.services import models, promote, results, serve, watch
 
 EVENTS = 10
@@ -80,6 +80,7 @@ class Planner:
             plan, refusal = self.promoter.plan(model, source), ""
         except errors.Refused as error:
             plan, refusal = None, str(error)
+        override = "" if plan else self._overridden(model, source)
         number = plan.version if plan else aliases.get(source)
         version = self.registry.resolve(model, f"version:{number}") if number else None
         return wire.Plan(
@@ -91,9 +92,22 @@ class Planner:
             moves=_moves(plan, aliases),
             evidence=self.results.checklist(version) if version else (),
             refusal=refusal,
+            override=override,
+            drift=tuple(shown_drift(model, one) for one in self.promoter.drift(model)),
             holder=f"{holder.actor} since {holder.started_at:%H:%M:%S} UTC" if holder else "",
-            replicas=tuple(replica.address for replica in self.promoter.server.replicas),
+            replicas=tuple(replica.address for replica in self.promoter.swapper.server.replicas),
         )
+
+    def _overridden(self, model: str, source: str) -> str:
+        """The rule that an override would go past; empty when no override helps."""
+        try:
+            return self.promoter.plan(model, source, is_policy_overridden=True).override
+        except errors.Refused:
+            return ""
+
+
+def shown_drift(model: str, drift: history.AliasDrift) -> wire.AliasDrift:
+    return wire.AliasDrift(model=model, alias=drift.alias, decided=drift.decided, found=drift.found)
 
 
 def shown_replica(view: serve.ReplicaView) -> wire.Replica:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from controlplane import ports
-from controlplane.core import adapters, errors, lifecycle, serving
+from controlplane.core import adapters, errors, history, lifecycle, serving
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ class Server:
     """The replicas and the directory their adapters live in."""
 
     registry: ports.Registry
+    ledger: ports.Ledger
     adapters: ports.AdapterStore
     replicas: Sequence[ports.Inference]
 
@@ -42,14 +43,20 @@ class Server:
         return [self._view(replica, wanted) for replica in self.replicas]
 
     def wanted(self) -> list[serving.Wanted]:
-        """Which directory each slot should answer from, by the aliases `live` and `staged`."""
+        """Which directory each slot should answer from: by the last decision on what is live, and by the alias `staged`."""
         return [slot for model in self.registry.models() for slot in self._wanted_of(model)]
 
-    def reconcile(self, busy: frozenset[str] = frozenset()) -> list[str]:
-        """Loads what a healthy replica lacks, as after a restart; leaves models in `busy` (a promotion runs) alone. Returns what it did."""
+    def reconcile(self, busy: Callable[[], frozenset[str]]) -> list[str]:
+        """Brings healthy replicas to what is wanted, as after a restart. Returns what it did.
+
+        Args:
+            busy: models whose slots somebody else changes right now; asked again before each change.
+        """
         done = []
         for view, replica in zip(self.view(), self.replicas, strict=True):
-            for slot in serving.to_heal(view.slots, busy) if view.is_healthy else []:
+            for slot in serving.to_heal(view.slots) if view.is_healthy else []:
+                if slot.wanted.model in busy():
+                    continue
                 try:
                     directory = self.install(self.registry.resolve(slot.wanted.model, f"version:{slot.wanted.version}"))
                     self.swap(replica, slot.wanted.name, directory)
@@ -77,6 +84,10 @@ class Server:
     def _wanted_of(self, model: ports.Model) -> list[serving.Wanted]:
         slots = {lifecycle.Alias.LIVE: adapters.live_slot(model.name), lifecycle.Alias.STAGED: adapters.candidate_slot(model.name)}
         versions = {alias: model.aliases[alias] for alias in slots if alias in model.aliases}
+        last = history.decided(self.ledger.latest(model.name, history.LIVE_ACTIONS))
+        if last is not None:
+            # An alias moved elsewhere moves no server: somebody must adopt it first.
+            versions[lifecycle.Alias.LIVE] = last.live
         found = []
         for alias, slot in slots.items():
             root = ""

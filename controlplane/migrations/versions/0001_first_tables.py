@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "0001-ledger-chain"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -75,6 +75,8 @@ def _make_ledger() -> None:
         sa.Column("version", sa.Integer()),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("details", sa.JSON(), nullable=False),
+        sa.Column("previous_hash", sa.String(), nullable=False, unique=True),
+        sa.Column("hash", sa.String(), nullable=False),
     )
     op.create_table(
         "promotions",
@@ -89,10 +91,14 @@ def _make_ledger() -> None:
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("started_at", _TIME, nullable=False),
         sa.Column("state", sa.String(), nullable=False),
+        sa.Column("phase", sa.String(), nullable=False),
+        sa.Column("holder", sa.String(), nullable=False),
+        sa.Column("override", sa.String(), nullable=False),
         sa.Column("ended_at", _TIME),
         sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("replaced_digest", sa.String(), nullable=False),
         sa.Column("error", sa.String(), nullable=False),
-        sa.Column("proof", sa.JSON(), nullable=False),
+        sa.Column("replicas", sa.JSON(), nullable=False),
         sa.Index("uq_promotions_running", "model", unique=True, sqlite_where=_RUNNING, postgresql_where=_RUNNING),
     )
     op.create_table(
