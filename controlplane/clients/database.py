@@ -10,6 +10,7 @@ from typing import Any
 
 import alembic.command
 import alembic.config
+import alembic.util
 import sqlalchemy as sa
 import sqlmodel
 from sqlalchemy import exc
@@ -61,6 +62,13 @@ def migrate(url: str) -> None:
         with _translated(engine), engine.connect().execution_options(is_writing=True) as connection:
             config.attributes["connection"] = connection
             alembic.command.upgrade(config, "head")
+    except alembic.util.CommandError as error:
+        raise errors.OutsideError(
+            "The database",
+            engine.url.render_as_string(hide_password=True),
+            f"it was made by another version of Gatewright ({error})",
+            hint="Use that version, or another GATEWRIGHT_HOME or GATEWRIGHT_DATABASE_URL.",
+        ) from error
     finally:
         engine.dispose()
 

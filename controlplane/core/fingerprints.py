@@ -17,6 +17,8 @@ PROMPTS = (
     "def add(a, b):\n    return",
 )
 TOKENS = 4
+# The version's tag that holds what was recorded when it was staged.
+TAG = "fingerprint"
 RIVALS = 5
 
 # Nats. Batches of other sizes and other hardware move a token's log-probability by less, another adapter by more.

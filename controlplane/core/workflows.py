@@ -163,7 +163,11 @@ DEPLOYMENT = Workflow(
         Step(
             "set-staged-alias",
             "jobs.deployment.set_staged_alias",
-            {"source": Output("load-adapter", "source"), **_pass("model-name", "mlflow-tracking-uri")},
+            {
+                "source": Output("load-adapter", "source"),
+                "fingerprint-file": Artifact("smoke-test", "fingerprint.json"),
+                **_pass("model-name", "mlflow-tracking-uri"),
+            },
             needs=("smoke-test",),
             resources=_LIGHT,
             timeout_seconds=300,

@@ -18,7 +18,6 @@ from controlplane.services import swap
 logger = logging.getLogger(__name__)
 
 ADOPT = "live"
-FINGERPRINT_TAG = "fingerprint"
 
 
 @dataclass(frozen=True)
@@ -197,7 +196,7 @@ class Promoter:
     def _target(self, record: ports.PromotionRecord) -> swap.Target:
         version = self.registry.resolve(record.model, f"version:{record.version}")
         directory = self.swapper.server.install(version)
-        recorded = fingerprints.from_text(version.tags.get(FINGERPRINT_TAG, ""))
+        recorded = fingerprints.from_text(version.tags.get(fingerprints.TAG, ""))
         return swap.Target(adapters.live_slot(record.model), directory, recorded)
 
     def _home_of(self, model: str, version: int | None) -> Path | None:

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 from controlplane import ports
 from controlplane.clients import vllm_inference
-from controlplane.core import datasets, errors, prompts
+from controlplane.core import datasets, errors, fingerprints, prompts
 from jobs import job, records
+
+# What the slot answers to the fixed prompts; later swaps are held against it.
+FINGERPRINT_FILE = "fingerprint.json"
 
 QUESTIONS = (
     datasets.Row("smoke-1", "Which port does ssh use?", "The ssh service listens on port 22 over tcp.", "22", True),
@@ -47,6 +50,8 @@ def smoke(replica: ports.Inference, arguments: argparse.Namespace, log: job.Log)
         replies.append(reply)
         log.progress(number + 1, arguments.num_requests, reply.fault or f"answered {reply.answer!r}", latency_seconds=reply.latency_seconds)
     records.write(arguments.output_dir / "replies.jsonl", replies)
+    found = replica.fingerprint(arguments.adapter_name)
+    job.write_atomically(arguments.output_dir / FINGERPRINT_FILE, fingerprints.to_text(found))
     failed = [reply for reply in replies if reply.fault]
     times = [reply.latency_seconds for reply in replies if reply.latency_seconds is not None]
     outputs = {"passed": len(replies) - len(failed), "requests": len(replies), "longest-seconds": max(times, default="")}

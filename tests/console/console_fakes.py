@@ -20,6 +20,8 @@ class FakeClient:
         self.now = now
         self.fault: errors.GatewrightError | None = None
         self.is_empty = False
+        self.override = ""
+        self.drifts: tuple[wire.AliasDrift, ...] = ()
         self.refusal = ""
         self.calls: list[tuple[str, tuple[object, ...]]] = []
         self.version_count = version_count
@@ -201,11 +203,21 @@ class FakeClient:
             moves=tuple(moves),
             evidence=() if is_rollback else tuple(evidence),
             refusal=self.refusal,
+            override="" if is_rollback else self.override,
             replicas=("http://127.0.0.1:8000",),
+            drift=self.drifts,
         )
 
-    def promote(self, name: str, source_alias: str, reason: str) -> wire.Promotion:
-        self._called("promote", name, source_alias, reason)
+    def adopt(self, name: str, reason: str) -> None:
+        self._called("adopt", name, reason)
+        self.drifts = ()
+
+    def revert(self, name: str, reason: str) -> None:
+        self._called("revert", name, reason)
+        self.drifts = ()
+
+    def promote(self, name: str, source_alias: str, reason: str, *, override: bool = False) -> wire.Promotion:
+        self._called("promote", name, source_alias, reason, override)
         return self._moved(self.version_count, self.live, False, source_alias, reason)
 
     def rollback(self, name: str, reason: str) -> wire.Promotion:
@@ -511,7 +523,16 @@ class FakeClient:
             started_at=begun,
             ended_at=begun + timedelta(seconds=2),
             digest=f"{version:02}9f3c51d7e06a" * 4,
-            proof={"http://127.0.0.1:8000": f"/adapters/{MODEL}/{version}-{version:02}9f3c51d7e0"},
+            replicas=(
+                wire.ReplicaProof(
+                    address="http://127.0.0.1:8000",
+                    state="verified",
+                    root=f"/adapters/{MODEL}/{version}-{version:02}9f3c51d7e0",
+                    seconds=0.4,
+                    fingerprint="equal",
+                    verified_at=begun,
+                ),
+            ),
         )
 
 

@@ -210,9 +210,9 @@ def test_a_promotion_waits_for_a_reason_then_says_what_it_did(fake: FakeClient) 
     assert app.button(key="promotion_promote").disabled
     app.text_input(key="promotion_reason").set_value("Better and as fast").run()
     app.button(key="promotion_promote").click().run()
-    assert ("promote", (MODEL, "perf-passed", "Better and as fast")) in fake.calls
+    assert ("promote", (MODEL, "perf-passed", "Better and as fast", False)) in fake.calls
     assert "Promoted: v6 is live." in _seen(app)
-    assert "/adapters/ops-qa/6-069f3c51d7e0" in _seen(app)
+    assert "6-069f3c51d7e0" in _seen(app)
 
 
 def test_a_refused_promotion_is_a_disabled_button_with_the_reason(fake: FakeClient) -> None:
@@ -224,7 +224,7 @@ def test_a_refused_promotion_is_a_disabled_button_with_the_reason(fake: FakeClie
 
 
 def test_a_failed_promotion_says_so_and_claims_nothing(fake: FakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(name: str, source_alias: str, reason: str) -> wire.Promotion:
+    def fail(name: str, source_alias: str, reason: str, *, override: bool) -> wire.Promotion:
         raise errors.Conflict("A promotion of ops-qa by grace is running.", hint="Wait for it to end.")
 
     monkeypatch.setattr(fake, "promote", fail)
@@ -233,6 +233,34 @@ def test_a_failed_promotion_says_so_and_claims_nothing(fake: FakeClient, monkeyp
     app.button(key="promotion_promote").click().run()
     assert "Wait for it to end." in _seen(app)
     assert "is live." not in _seen(app).replace("Nothing is live", "")
+
+
+def test_the_policy_is_overridden_with_a_reason_apart_from_the_ordinary_press(fake: FakeClient) -> None:
+    fake.refusal, fake.override = "The promotion policy asks for perf-passed.", "The promotion policy asks for perf-passed, not staged."
+    app = _open("promotion", source="staged")
+    assert app.button(key="promotion_promote").disabled
+    assert app.button(key="promotion_override_confirm").disabled
+    app.text_input(key="promotion_override_reason").set_value("Hotfix").run()
+    app.button(key="promotion_override_confirm").click().run()
+    assert ("promote", (MODEL, "staged", "Hotfix", True)) in fake.calls
+
+
+@pytest.mark.parametrize("verb", ["adopt", "revert"])
+def test_an_alias_moved_elsewhere_is_settled_by_a_person(fake: FakeClient, verb: str) -> None:
+    fake.drifts = (wire.AliasDrift(model=MODEL, alias="live", decided=5, found=6),)
+    app = _open("promotion")
+    assert "live was v5 and is now v6" in _seen(app)
+    assert app.button(key=f"promotion_{verb}").disabled
+    app.text_input(key="promotion_drift_reason").set_value("mine").run()
+    app.button(key=f"promotion_{verb}").click().run()
+    assert (verb, (MODEL, "mine")) in fake.calls
+    assert "Moved outside Gatewright" not in _seen(app)
+
+
+def test_the_timeline_is_filtered_by_kind(fake: FakeClient) -> None:
+    app = _open("promotion", kind="rollback")
+    assert "v4 → <strong>v" not in _seen(app)
+    assert "None of this kind." in _seen(_open("promotion", kind="override"))
 
 
 def test_rolling_back_is_confirmed_with_a_reason(fake: FakeClient) -> None:

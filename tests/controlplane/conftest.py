@@ -38,7 +38,8 @@ class World:
     def __post_init__(self) -> None:
         self.clock = testing.ticks()
         self.ids = (f"id-{number:04d}" for number in itertools.count(1))
-        # Older than any record of the clock's: what it finds running is its own, unless a test starts another plane later.
+        # A plane started later finds that the process of an earlier one is gone, as after a restart.
+        self.starts = itertools.count(1)
         self.plane = self.start_plane()
 
     @property
@@ -62,7 +63,9 @@ class World:
         )
         now = lambda: next(self.clock)  # noqa: E731 - a clock that moves with every look
         soon = settings.Timeouts(tick_seconds=0.01, reconcile_seconds=0.01)
-        return plane.Plane(replace(settings.load(given), timeouts=soon), outside, now, lambda: next(self.ids), "test", now())
+        return plane.Plane(
+            replace(settings.load(given), timeouts=soon), outside, now, lambda: next(self.ids), f"test:{next(self.starts)}", now()
+        )
 
     def add_version(self, *aliases: str, **tags: str) -> ports.Version:
         return self.registry.add(MODEL, aliases=aliases, tags=tags)

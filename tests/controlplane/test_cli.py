@@ -79,7 +79,7 @@ def promotion(state: str, error: str = "") -> wire.Promotion:
         state=state,
         started_at=NOW,
         error=error,
-        proof={"http://127.0.0.1:1": "/adapters/ops-qa/2-dddddddddddd"},
+        replicas=(wire.ReplicaProof(address="http://127.0.0.1:1", state="verified", root="/adapters/ops-qa/2-dddddddddddd"),),
     )
 
 
@@ -95,6 +95,7 @@ class Api:
     promotion_states: list[str] = field(default_factory=lambda: ["done"])
     pieces: list[wire.ComparisonEvent] = field(default_factory=list)
     healthy: bool = True
+    faults: tuple[str, ...] = ()
     calls: list[tuple[Any, ...]] = field(default_factory=list)
 
     def _answer(self, *call: Any) -> None:
@@ -151,8 +152,24 @@ class Api:
         self._answer("history", name, limit)
         return self.events
 
-    def promote(self, name: str, source_alias: str, reason: str) -> wire.Promotion:
-        self._answer("promote", name, source_alias, reason)
+    def live_at(self, name: str, moment: datetime) -> wire.Event | None:
+        self._answer("live_at", name, moment)
+        return next((event for event in self.events if event.action in ("promoted", "rolled-back") and event.at <= moment), None)
+
+    def adopt(self, name: str, reason: str) -> None:
+        self._answer("adopt", name, reason)
+
+    def revert(self, name: str, reason: str) -> None:
+        self._answer("revert", name, reason)
+
+    def remove(self, name: str, number: int, reason: str) -> None:
+        self._answer("remove", name, number, reason)
+
+    def audit(self) -> wire.Audit:
+        return wire.Audit(entries=2, models=1, head="abc", faults=self.faults)
+
+    def promote(self, name: str, source_alias: str, reason: str, *, override: bool = False) -> wire.Promotion:
+        self._answer("promote", name, source_alias, reason, override)
         return promotion(self.promotion_states[0], "replica drifted")
 
     def rollback(self, name: str, reason: str) -> wire.Promotion:
@@ -420,7 +437,7 @@ def test_promote_waits_for_the_journal_and_shows_the_proof(gatewright: Terminal)
     gatewright.api.promotion_states = ["running", "running", "done"]
     result = gatewright("promote", "ops-qa", "--source-alias", "staged", "--reason", "better")
     assert result.exit_code == 0
-    assert gatewright.api.calls == [("promote", "ops-qa", "staged", "better")]
+    assert gatewright.api.calls == [("promote", "ops-qa", "staged", "better", False)]
     assert "ops-qa v2 is live; v1 is previous." in result.stdout
     assert "/adapters/ops-qa/2-dddddddddddd" in result.stdout
 
@@ -428,7 +445,7 @@ def test_promote_waits_for_the_journal_and_shows_the_proof(gatewright: Terminal)
 def test_a_failed_promotion_exits_1(gatewright: Terminal) -> None:
     gatewright.api.promotion_states = ["failed"]
     result = gatewright("promote", "ops-qa")
-    assert gatewright.api.calls == [("promote", "ops-qa", "perf-passed", "")]
+    assert gatewright.api.calls == [("promote", "ops-qa", "perf-passed", "", False)]
     assert result.exit_code == 1
     assert "replica drifted" in result.stderr
 
@@ -469,31 +486,42 @@ def test_compare_fails_when_a_side_does(gatewright: Terminal, given: list[wire.C
     assert len(result.stdout.splitlines()) == len(given)
 
 
-@pytest.mark.parametrize(("hour", "version"), [(7, None), (8, 1), (9, 1), (10, 2), (11, 1), (23, 1)], ids=str)
-def test_what_was_live_then(hour: int, version: int | None) -> None:
-    found = models.live_at(EVENTS, NOW.replace(hour=hour))
-    assert (found.version if found else None) == version
-
-
 def test_history_at_answers_in_words_and_as_json(gatewright: Terminal) -> None:
     then = "2026-03-01T10:30:00+00:00"
     assert "version 2 of ops-qa was live." in gatewright("history", "ops-qa", "--at", then).stdout
     assert json.loads(gatewright("history", "ops-qa", "--at", then, "--json").stdout)["id"] == 3
     assert "no version of ops-qa was live" in gatewright("history", "ops-qa", "--at", "2020-01-01").stdout
+    assert gatewright.api.calls[0] == ("live_at", "ops-qa", datetime(2026, 3, 1, 10, 30, tzinfo=UTC))
 
 
-def test_a_run_of_the_promote_workflow_counts_when_it_names_its_version() -> None:
-    by_workflow = [event(5, "promote-succeeded", 7, 12), *EVENTS]
-    assert models.live_at(by_workflow, NOW.replace(hour=12)) == by_workflow[0]
-    unnamed = by_workflow[0].model_copy(update={"version": None})
-    assert models.live_at([unnamed, *EVENTS], NOW.replace(hour=12)) == EVENTS[0]
+def test_an_override_is_asked_for_by_name(gatewright: Terminal) -> None:
+    assert gatewright("promote", "ops-qa", "--source-alias", "staged", "--override", "--reason", "hotfix").exit_code == 0
+    assert gatewright.api.calls == [("promote", "ops-qa", "staged", "hotfix", True)]
 
 
-def test_history_at_does_not_guess_beyond_what_the_api_hands_out(gatewright: Terminal) -> None:
-    gatewright.api.events = [EVENTS[0]] * models.HISTORY_LIMIT
-    result = gatewright("history", "ops-qa", "--at", "2020-01-01")
+def test_what_was_overridden_stands_out_in_the_history(gatewright: Terminal) -> None:
+    past = EVENTS[1].model_copy(update={"details": {"override": "The policy asks for perf-passed."}})
+    gatewright.api.events = [past]
+    assert "OVERRIDE The policy asks for perf-passed." in " ".join(gatewright("history", "ops-qa").stdout.split())
+
+
+@pytest.mark.parametrize("verb", ["adopt", "revert"])
+def test_an_alias_moved_elsewhere_is_settled(gatewright: Terminal, verb: str) -> None:
+    assert gatewright(verb, "ops-qa", "--reason", "right").exit_code == 0
+    assert gatewright.api.calls == [(verb, "ops-qa", "right")]
+
+
+def test_deleting_a_version(gatewright: Terminal) -> None:
+    assert "v3 is deleted" in gatewright("delete", "ops-qa", "3", "--reason", "old").stdout
+    assert gatewright.api.calls == [("remove", "ops-qa", 3, "old")]
+
+
+def test_audit_verify_exits_1_and_says_what_is_wrong(gatewright: Terminal) -> None:
+    assert "2 entries are whole" in gatewright("audit", "verify").stdout
+    gatewright.api.faults = ("Entry 1 was changed after it was written.",)
+    result = gatewright("audit", "verify")
     assert result.exit_code == 1
-    assert "do not tell what was live before" in result.stderr
+    assert "Entry 1 was changed" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001-ledger-chain"
+revision = "0001_ledger_chain"
 down_revision = None
 branch_labels = None
 depends_on = None

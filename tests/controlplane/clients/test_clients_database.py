@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from controlplane import ports
 from controlplane.clients import database, ledger, run_store, tables
-from controlplane.core import errors, runs, workflows
+from controlplane.core import errors, journal, runs, workflows
 
 pytestmark = pytest.mark.real
 
@@ -156,9 +156,9 @@ def test_a_promotion_ends_one_way_only(engine: sa.Engine) -> None:
     log.open_promotion(PROMOTION)
     with pytest.raises(errors.InvalidInput, match="still running"):
         log.close_promotion(PROMOTION)
-    log.close_promotion(replace(PROMOTION, state="done", ended_at=NOON))
+    log.close_promotion(replace(PROMOTION, state=journal.State.DONE, ended_at=NOON))
     with pytest.raises(errors.Conflict, match="has ended as done"):
-        log.close_promotion(replace(PROMOTION, state="failed", ended_at=NOON))
+        log.close_promotion(replace(PROMOTION, state=journal.State.FAILED, ended_at=NOON))
 
 
 def test_a_full_disk_is_named_and_changes_nothing(engine: sa.Engine) -> None:

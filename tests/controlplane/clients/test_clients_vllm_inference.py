@@ -82,6 +82,7 @@ def test_a_load_that_did_not_take_is_told(script) -> None:
     answers["/v1/models"] = json.dumps({"data": [{"id": "m-live", "root": "/old", "parent": "base"}]})
     answers["/v1/unload_lora_adapter"] = (404, '{"error": {"message": "unknown"}}')
     answers["/v1/load_lora_adapter"] = "Success"
+    answers["/v1/chat/completions"] = (404, '{"error": {"message": "unknown"}}')
     with pytest.raises(errors.OutsideError, match="m-live answers from /old after loading /new"):
         replica.load("m-live", Path("/new"))
 

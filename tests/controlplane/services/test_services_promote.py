@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from controlplane import testing
-from controlplane.core import errors, lifecycle
+from controlplane.core import errors
 from controlplane.services import promote
 
 MODEL = "ops-qa"
@@ -34,7 +34,9 @@ def test_a_first_promotion(world):
     assert aliases(world) == {"live": 1}
     assert world.live_roots() == [str(world.home_of(1))] * 2
     assert record.state == "done"
-    assert record.proof == {replica.address: str(world.home_of(1)) for replica in world.replicas}
+    assert [(proof.address, proof.state, proof.root) for proof in record.replicas] == [
+        (replica.address, "verified", str(world.home_of(1))) for replica in world.replicas
+    ]
 
 
 def test_a_promotion_moves_slots_aliases_record_and_ledger(ready):
@@ -199,10 +201,10 @@ def test_a_promotion_that_cannot_even_be_undone_stays_open_and_is_settled_by_a_l
     with pytest.raises(errors.Unreachable):
         ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
     assert ready.ledger.promotions()[0].state == "running", "nobody else may promote meanwhile"
-    ready.plane.promoter.recover(ready.plane.started_at)
+    ready.plane.promoter.recover()
     assert ready.ledger.promotions()[0].state == "running", "the registry is still away"
     ready.registry.fault, ready.registry.apply = None, apply
-    ready.plane.promoter.recover(ready.plane.started_at)
+    ready.plane.promoter.recover()
     assert ready.ledger.promotions()[0].state == "done"
     assert aliases(ready) == {"live": 2, "previous": 1}
     assert ready.live_roots() == [str(ready.home_of(2))] * 2
@@ -225,25 +227,21 @@ def kill_after(world, changes_made):
 
 @pytest.mark.parametrize("source", ["perf-passed", "previous"])
 @pytest.mark.parametrize("made", [0, 1, 2])
-def test_killed_at_any_alias_the_restart_is_wholly_before_or_wholly_after(ready, made, source):
+def test_killed_at_any_alias_the_restart_finishes_it_for_every_replica_was_verified(ready, made, source):
     ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
     ready.add_version("staged", "eval-passed", "perf-passed")
-    before, roots_before = dict(aliases(ready)), ready.live_roots()
+    before = dict(aliases(ready))
     kill_after(ready, made)
     with pytest.raises(Killed):
         ready.plane.promoter.promote(MODEL, source, ADA)
     restarted = ready.start_plane()
-    restarted.promoter.recover(restarted.started_at)
+    restarted.promoter.recover()
     version = before[source]
-    if made == 0:
-        assert (aliases(ready), ready.live_roots()) == (before, roots_before)
-        assert ready.ledger.promotions()[0].state == "failed"
-    else:
-        assert {name: aliases(ready)[name] for name in ("live", "previous")} == {"live": version, "previous": 2}
-        assert ready.live_roots() == [str(ready.home_of(version))] * 2
-        assert "perf-passed" not in aliases(ready) or source == "previous"
-        assert ready.ledger.promotions()[0].state == "done"
-        assert ready.ledger.events()[0].action == ("rolled-back" if source == "previous" else "promoted")
+    assert {name: aliases(ready)[name] for name in ("live", "previous")} == {"live": version, "previous": 2}
+    assert ready.live_roots() == [str(ready.home_of(version))] * 2
+    assert "perf-passed" not in aliases(ready) or source == "previous"
+    assert ready.ledger.promotions()[0].state == "done"
+    assert ready.ledger.events()[0].action == ("rolled-back" if source == "previous" else "promoted")
 
 
 def test_killed_while_the_replicas_move_the_restart_puts_them_back(ready):
@@ -254,7 +252,7 @@ def test_killed_while_the_replicas_move_the_restart_puts_them_back(ready):
     assert ready.live_roots() == [str(ready.home_of(2)), str(ready.home_of(1))], "torn"
     ready.replicas[1].load = load
     restarted = ready.start_plane()
-    restarted.promoter.recover(restarted.started_at)
+    restarted.promoter.recover()
     assert ready.live_roots() == [str(ready.home_of(1))] * 2
     assert ready.ledger.promotions()[0].state == "failed"
     assert restarted.promoter.promote(MODEL, "perf-passed", ADA).state == "done", "the way is free again"
@@ -266,16 +264,28 @@ def test_recovery_twice_is_recovery_once(ready):
         ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
     restarted = ready.start_plane()
     for _ in range(2):
-        restarted.promoter.recover(restarted.started_at)
+        restarted.promoter.recover()
     assert [event.action for event in ready.ledger.events()] == ["promoted"]
 
 
-def test_recovery_leaves_a_running_promotion_of_its_own_time_alone(ready):
-    version = ready.registry.resolve(MODEL, "version:2")
-    record = ready.plane.promoter._record(version, ready.plane.promoter.plan(MODEL, "perf-passed"), "perf-passed", ADA)
-    ready.ledger.open_promotion(record)
-    ready.plane.promoter.recover(ready.plane.started_at)
+def test_recovery_leaves_a_running_promotion_of_a_living_process_alone(ready):
+    ready.ledger.open_promotion(opened(ready, "ada"))
+    ready.plane.promoter.recover()
     assert ready.ledger.promotions()[0].state == "running"
+
+
+def test_recovery_closes_what_was_cut_off_before_anything_was_touched(ready):
+    before, roots = dict(aliases(ready)), ready.live_roots()
+    ready.ledger.open_promotion(opened(ready, "ada"))
+    ready.start_plane().promoter.recover()
+    assert ready.ledger.promotions()[0].state == "failed"
+    assert (aliases(ready), ready.live_roots()) == (before, roots)
+
+
+def opened(world, actor):
+    """A promotion that this plane has just begun."""
+    promoter = world.plane.promoter
+    return promoter._record(MODEL, promoter.plan(MODEL, "perf-passed"), "perf-passed", replace(ADA, actor=actor))
 
 
 def test_of_twenty_at_once_one_wins_and_the_losers_are_told_who(ready):
@@ -302,12 +312,7 @@ def test_of_twenty_at_once_one_wins_and_the_losers_are_told_who(ready):
 
 
 def test_a_second_promotion_while_one_runs_names_the_holder(ready):
-    version = ready.registry.resolve(MODEL, "version:2")
-    ready.ledger.open_promotion(
-        ready.plane.promoter._record(
-            version, lifecycle.plan_promotion(aliases(ready), lifecycle.Alias.PERF_PASSED), "perf-passed", replace(ADA, actor="grace")
-        )
-    )
+    ready.ledger.open_promotion(opened(ready, "grace"))
     with pytest.raises(errors.Conflict, match="grace"):
         ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
 

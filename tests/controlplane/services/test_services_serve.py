@@ -9,6 +9,11 @@ from controlplane.core import errors, serving
 MODEL = "ops-qa"
 
 
+def nobody():
+    """No model is in somebody's hands."""
+    return frozenset()
+
+
 def states(world):
     return [{slot.wanted.name: slot.state for slot in view.slots} for view in world.plane.server.view()]
 
@@ -54,24 +59,33 @@ def test_a_restarted_replica_gets_its_adapters_back(world):
     world.add_live()
     world.add_version("staged")
     world.replicas[1].slots.clear()
-    done = world.plane.server.reconcile()
+    done = world.plane.server.reconcile(nobody)
     assert world.replicas[1].slots == {"ops-qa-live": world.home_of(1), "ops-qa-candidate": world.home_of(2)}
     assert [line for line in done if "vllm-1.test" in line and "version 1" in line]
-    assert world.plane.server.reconcile() == [], "safe to repeat"
+    assert world.plane.server.reconcile(nobody) == [], "safe to repeat"
 
 
 def test_models_in_somebodys_hands_are_left_alone(world):
     world.add_live()
     world.replicas[1].slots.clear()
-    assert world.plane.server.reconcile(frozenset([MODEL])) == []
+    assert world.plane.server.reconcile(lambda: frozenset([MODEL])) == []
     assert world.replicas[1].slots == {}
 
 
-def test_a_slot_that_serves_another_version_is_left_for_a_person(world):
+def test_a_live_slot_that_serves_another_version_is_brought_back(world):
     world.add_live()
     world.add_version()
     world.replicas[0].slots["ops-qa-live"] = world.home_of(2)
-    assert world.plane.server.reconcile() == []
+    assert len(world.plane.server.reconcile(nobody)) == 1
+    assert world.live_roots() == [str(world.home_of(1))] * 2
+
+
+def test_a_candidate_slot_that_serves_another_version_is_left_to_whoever_tries_it(world):
+    world.add_live()
+    world.add_version("staged")
+    for replica in world.replicas:
+        replica.slots["ops-qa-candidate"] = world.home_of(1)
+    assert world.plane.server.reconcile(nobody) == []
 
 
 def test_one_replica_that_cannot_be_healed_does_not_keep_the_others_from_it(world):
@@ -79,7 +93,7 @@ def test_one_replica_that_cannot_be_healed_does_not_keep_the_others_from_it(worl
     for replica in world.replicas:
         replica.slots.clear()
     world.replicas[0].broken.add(world.home_of(1))
-    world.plane.server.reconcile()
+    world.plane.server.reconcile(nobody)
     assert world.live_roots() == ["", str(world.home_of(1))]
 
 
@@ -90,7 +104,7 @@ def test_a_version_without_a_digest_drifts_and_hides_nothing_else(world):
     assert found[0]["old-model-live"] is serving.Agreement.DRIFT
     assert found[0]["ops-qa-live"] is serving.Agreement.AGREES
     world.replicas[0].slots.clear()
-    world.plane.server.reconcile()
+    world.plane.server.reconcile(nobody)
     assert world.live_roots()[0] == str(world.home_of(1))
 
 
