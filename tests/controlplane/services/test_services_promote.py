@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from controlplane import testing
-from controlplane.core import errors
+from controlplane.core import errors, fingerprints
 from controlplane.services import promote
 
 MODEL = "ops-qa"
@@ -350,3 +350,125 @@ def test_the_policy_can_be_lowered_by_the_settings(world, tmp_path):
     )
     world.add_version("staged")
     assert lowered.plane.promoter.promote(MODEL, "staged", ADA).state == "done"
+
+
+def test_an_override_goes_past_the_policy_and_the_ledger_says_so(world):
+    world.add_version("staged")
+    with pytest.raises(errors.Refused, match="needs a reason"):
+        world.plane.promoter.promote(MODEL, "staged", replace(ADA, reason=" "), is_policy_overridden=True)
+    record = world.plane.promoter.promote(MODEL, "staged", replace(ADA, reason="hotfix"), is_policy_overridden=True)
+    assert (record.state, aliases(world)) == ("done", {"live": 1})
+    (event,) = world.ledger.events()
+    assert "asks for perf-passed, not staged" in event.details["override"] == record.override
+
+
+def test_an_override_of_nothing_is_no_override(ready):
+    record = ready.plane.promoter.promote(MODEL, "perf-passed", ADA, is_policy_overridden=True)
+    assert record.override == ""
+    assert "override" not in ready.ledger.events()[0].details
+
+
+def recorded(world, number, says):
+    """Version `number` is known to answer so."""
+    words = tuple(tuple(fingerprints.Token(word, -0.5, {}) for word in f"{says} {prompt}".split()[:4]) for prompt in fingerprints.PROMPTS)
+    version = world.registry.resolve(MODEL, f"version:{number}")
+    world.registry.tag(version, {fingerprints.TAG: fingerprints.to_text(fingerprints.Fingerprint("fake", words))})
+
+
+def test_answers_are_held_against_those_recorded(ready):
+    recorded(ready, 2, f"{ready.home_of(2).name} says")
+    record = ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    assert {proof.fingerprint for proof in record.replicas} == {"equal"}
+
+
+def test_a_replica_that_answers_as_another_adapter_is_put_back(ready):
+    before = dict(aliases(ready))
+    recorded(ready, 2, "something else entirely")
+    with pytest.raises(errors.OutsideError, match="does not answer as this adapter does"):
+        ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    assert_nothing_changed(ready, before)
+    assert {proof.state for proof in ready.ledger.promotions()[0].replicas} == {"put back"}
+
+
+def test_a_replica_that_cannot_follow_degrades_the_promotion_when_so_configured(ready, tmp_path):
+    lenient = type(ready)(
+        tmp_path / "lenient",
+        registry=ready.registry,
+        ledger=ready.ledger,
+        replicas=ready.replicas,
+        environment={"GATEWRIGHT_ON_REPLICA_FAILURE": "degrade"},
+    )
+    ready.replicas[1].fault = errors.Unreachable("vLLM", "http://vllm-1.test", "down")
+    record = lenient.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    assert record.state == "degraded"
+    assert [proof.state for proof in record.replicas] == ["verified", "failed"]
+    assert aliases(ready) == {"live": 2, "previous": 1}
+    ready.replicas[1].fault = None
+    lenient.plane.server.reconcile(frozenset)
+    assert ready.live_roots() == [str(ready.home_of(2))] * 2, "healed when it comes back"
+
+
+def moved_elsewhere(world):
+    """Version 2 is promoted; then somebody points `live` at version 3 in MLflow itself."""
+    world.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    world.add_version("candidate")
+    world.registry.aliases[MODEL]["live"] = 3
+
+
+def test_an_alias_moved_elsewhere_is_drift_and_moves_no_server(ready):
+    moved_elsewhere(ready)
+    (found,) = ready.plane.promoter.drift(MODEL)
+    assert (found.alias, found.decided, found.found) == ("live", 2, 3)
+    assert ready.plane.server.reconcile(frozenset) == []
+    assert ready.live_roots() == [str(ready.home_of(2))] * 2
+    with pytest.raises(errors.Refused, match="moved outside Gatewright"):
+        ready.plane.promoter.promote(MODEL, "previous", ADA)
+
+
+def test_adopting_serves_what_the_registry_says(ready):
+    moved_elsewhere(ready)
+    record = ready.plane.promoter.adopt(MODEL, ADA)
+    assert (record.version, record.replaces) == (3, 2)
+    assert ready.live_roots() == [str(ready.home_of(3))] * 2
+    assert aliases(ready)["live"] == 3
+    assert ready.plane.promoter.drift(MODEL) == []
+    assert ready.ledger.events()[0].action == "adopted"
+    assert "outside Gatewright" in ready.ledger.events()[0].details["override"]
+
+
+def test_reverting_puts_the_aliases_back(ready):
+    moved_elsewhere(ready)
+    event = ready.plane.promoter.revert(MODEL, ADA)
+    assert (event.action, event.version, event.details["live-found"]) == ("reverted", 2, "3")
+    assert {name: aliases(ready)[name] for name in ("live", "previous")} == {"live": 2, "previous": 1}
+    assert ready.plane.promoter.drift(MODEL) == []
+
+
+@pytest.mark.parametrize("verb", ["adopt", "revert"])
+def test_without_drift_there_is_nothing_to_settle(ready, verb):
+    with pytest.raises(errors.Refused, match="No alias"):
+        getattr(ready.plane.promoter, verb)(MODEL, ADA)
+
+
+def test_a_live_alias_that_was_removed_can_only_be_reverted(ready):
+    ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    del ready.registry.aliases[MODEL]["live"]
+    with pytest.raises(errors.Refused, match="nothing to adopt"):
+        ready.plane.promoter.adopt(MODEL, ADA)
+    ready.plane.promoter.revert(MODEL, ADA)
+    assert aliases(ready) == {"live": 2, "previous": 1}
+
+
+@pytest.mark.parametrize(("number", "alias"), [(2, "live"), (1, "previous")])
+def test_live_and_previous_cannot_be_deleted(ready, number, alias):
+    ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    with pytest.raises(errors.Refused, match=f"Version {number} is {alias} and protected"):
+        ready.plane.models.remove(MODEL, number, ADA)
+    assert {version.number for version in ready.registry.versions(MODEL)} == {1, 2}
+
+
+def test_another_version_can_be_deleted_and_the_ledger_keeps_its_digest(ready):
+    third = ready.add_version("candidate")
+    ready.plane.models.remove(MODEL, 3, ADA)
+    assert {version.number for version in ready.registry.versions(MODEL)} == {1, 2}
+    assert ready.ledger.events()[0].details == {"digest": third.digest, "aliases": "candidate"}
