@@ -10,12 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from controlplane import ports, wire
 from controlplane import settings as settings_module
 from controlplane.clients import (
     adapter_store,
+    adapter_weights,
     database,
     ledger,
     local_jobs,
@@ -27,7 +29,7 @@ from controlplane.clients import (
     run_store,
     vllm_inference,
 )
-from controlplane.core import errors, judging
+from controlplane.core import admission, errors, judging
 from controlplane.services import (
     audit,
     charts,
@@ -197,11 +199,12 @@ def build(settings: settings_module.Settings) -> Plane:
     """
     database.migrate(settings.database_url)
     engine = database.open(settings.database_url)
+    replicas = tuple(_replica(url, settings.timeouts) for url in settings.vllm_urls)
     outside = Ports(
         registry=mlflow_registry.MlflowRegistry(settings.mlflow_url),
         tracking=mlflow_registry.MlflowTracking(settings.mlflow_url),
-        adapters=adapter_store.LocalAdapterStore(settings.adapters_dir),
-        replicas=tuple(_replica(url, settings.timeouts) for url in settings.vllm_urls),
+        adapters=adapter_store.LocalAdapterStore(settings.adapters_dir, lambda: _limits(settings, replicas[0])),
+        replicas=replicas,
         executor=_executor(settings),
         ledger=ledger.SqlLedger(engine),
         store=run_store.SqlRunStore(engine),
@@ -229,6 +232,13 @@ def holder() -> str:
 
 def version() -> str:
     return importlib.metadata.version("gatewright")
+
+
+def _limits(settings: settings_module.Settings, replica: ports.Inference) -> admission.Server:
+    """What the servers take, as far as the first tells: the base model's names, and its layers when its files are on this machine."""
+    base = next(served for served in replica.served() if not served.parent)
+    modules = adapter_weights.layers(Path(base.root))
+    return admission.Server((base.root, base.name), settings.max_lora_rank, settings.max_adapter_bytes, modules)
 
 
 def _replica(url: str, timeouts: settings_module.Timeouts) -> vllm_inference.VllmReplica:

@@ -204,7 +204,12 @@ class AdapterStore(Protocol):
         ...
 
     def install(self, version: Version, source: Path) -> Path:
-        """Copies the files from `source` to its home, once. Raises OutsideError when the digest differs, NoSpace."""
+        """Copies the files from `source` to its home, once.
+
+        Raises:
+            Refused: no server could or should serve these files; the reason names the file.
+            OutsideError: the digest differs. NoSpace.
+        """
         ...
 
     def point(self, slot: str, directory: Path | None) -> None:

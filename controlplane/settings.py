@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from controlplane.core import errors, lifecycle, profiles
+from controlplane.core import admission, errors, lifecycle, profiles
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,9 @@ class Settings:
     embedded: frozenset[str]
     required_alias: lifecycle.Alias = lifecycle.Alias.PERF_PASSED
     on_replica_failure: str = "roll-back"
+    # The local server is started with this maximum; for another server it must say what that one was started with.
+    max_lora_rank: int = 32
+    max_adapter_bytes: int = admission.DEFAULT_MAX_BYTES
     ports: Ports = Ports()
     timeouts: Timeouts = Timeouts()
 
@@ -146,6 +149,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         embedded=frozenset(name for name, variable in ADDRESSES.items() if not env.get(variable)),
         required_alias=lifecycle.Alias(_choice(env, "GATEWRIGHT_PROMOTE_FROM", tuple(lifecycle.PROMOTABLE), lifecycle.Alias.PERF_PASSED)),
         on_replica_failure=_choice(env, "GATEWRIGHT_ON_REPLICA_FAILURE", ("roll-back", "degrade"), "roll-back"),
+        max_lora_rank=_whole(env, "GATEWRIGHT_MAX_LORA_RANK", 32),
+        max_adapter_bytes=_whole(env, "GATEWRIGHT_MAX_ADAPTER_BYTES", admission.DEFAULT_MAX_BYTES),
         ports=ports,
     )
 
@@ -157,6 +162,13 @@ def _ports(env: Mapping[str, str]) -> Ports:
             f"GATEWRIGHT_PORT_BASE={value!r} is not a port.", hint="Give a number from 1024 to 65000; ten ports from there are used."
         )
     return Ports(int(value))
+
+
+def _whole(env: Mapping[str, str], name: str, default: int) -> int:
+    value = env.get(name) or str(default)
+    if not value.isdecimal() or int(value) < 1:
+        raise errors.InvalidInput(f"{name}={value!r} is not a whole number above zero.")
+    return int(value)
 
 
 def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:

@@ -94,7 +94,17 @@ def vllm_command(settings: settings_module.Settings) -> tuple[str, ...]:
     general = (
         *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(settings.base_model_dir)),
         *("--served-model-name", profiles.LOCAL_BASE_MODEL, "--host", "127.0.0.1", "--port", str(settings.ports.vllm)),
-        *("--enable-lora", "--max-loras", "3", "--max-cpu-loras", "6", "--max-lora-rank", "32", "--max-model-len", "2048"),
+        *(
+            "--enable-lora",
+            "--max-loras",
+            "3",
+            "--max-cpu-loras",
+            "6",
+            "--max-lora-rank",
+            str(settings.max_lora_rank),
+            "--max-model-len",
+            "2048",
+        ),
     )
     if has_gpu():
         return (*general, "--gpu-memory-utilization", "0.4")

@@ -7,6 +7,7 @@ Every fake has `fault`: set it to one of our errors and each call raises it, as 
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
@@ -24,6 +25,16 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 def ticks() -> Iterator[datetime]:
     """A clock that moves one second per reading, so that "newest first" is never a matter of luck."""
     return (EPOCH + timedelta(seconds=second) for second in itertools.count())
+
+
+def adapter_files(name: str, base: str = "base") -> dict[str, bytes]:
+    """The two files of a tiny LoRA adapter; another name makes another digest."""
+    layer = "base_model.model.q_proj"
+    tensors = {f"{layer}.lora_A.weight": {"dtype": "F32", "shape": [1, 1], "data_offsets": [0, 4]}}
+    header = json.dumps({"__metadata__": {"name": name}, **tensors}).encode()
+    config = {"peft_type": "LORA", "r": 1, "bias": "none", "target_modules": ["q_proj"], "base_model_name_or_path": base}
+    weights = len(header).to_bytes(8, "little") + header + bytes(4)
+    return {"adapter_config.json": json.dumps(config).encode(), "adapter_model.safetensors": weights}
 
 
 @dataclass
@@ -118,9 +129,7 @@ class FakeRegistry:
         files: Mapping[str, bytes] | None = None,
     ) -> ports.Version:
         """A version with its run and both adapter files, tagged with their digest unless `tags` names one."""
-        content = files or {
-            adapter_file: f"{name} {len(self._versions.get(name, []))}".encode() for adapter_file in adapters.REQUIRED_FILES
-        }
+        content = files or adapter_files(f"{name} {len(self._versions.get(name, []))}")
         run_id = self.tracking.log("training", name, parameters={}, metrics=metrics or {}, tags={})
         for file, data in content.items():
             self.tracking.files[run_id, f"adapter/{file}"] = data

@@ -21,6 +21,7 @@ from safetensors.numpy import save_file
 
 from controlplane import settings as settings_module
 from controlplane import stack
+from controlplane.core import profiles
 
 MakeAdapter = Callable[..., Path]
 
@@ -97,7 +98,14 @@ def base_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def vllm_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def vllm_adapters_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the plugin inside `vllm_server` looks for slots; GATEWRIGHT_TEST_ADAPTERS_DIR for a server that runs already."""
+    given = os.environ.get("GATEWRIGHT_TEST_ADAPTERS_DIR")
+    return Path(given) if given else tmp_path_factory.mktemp("served-adapters")
+
+
+@pytest.fixture(scope="session")
+def vllm_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, vllm_adapters_dir: Path) -> Iterator[str]:
     """Address of a real vLLM that serves the base model and loads adapters: GATEWRIGHT_TEST_VLLM_URL, else started now (a minute)."""
     given = os.environ.get("GATEWRIGHT_TEST_VLLM_URL")
     if given:
@@ -111,7 +119,8 @@ def vllm_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     command, port = list(stack.vllm_command(settings)), free_port()
     command[command.index("--port") + 1] = str(port)
     address = f"http://127.0.0.1:{port}"
-    with serving(command, stack.vllm_environment(settings), home / "server.log", f"{address}/health", 300):
+    env = {**stack.vllm_environment(settings), "GATEWRIGHT_ADAPTERS_DIR": str(vllm_adapters_dir)}
+    with serving(command, env, home / "server.log", f"{address}/health", 300):
         yield address
 
 
@@ -125,7 +134,14 @@ def make_adapter(base_model_dir: Path) -> MakeAdapter:
         save_file(_weights(config, seed, rank), directory / "adapter_model.safetensors")
         adapter = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": rank, "lora_alpha": 2 * rank, "lora_dropout": 0.0, "bias": "none"}
         (directory / "adapter_config.json").write_text(
-            json.dumps({**adapter, "target_modules": ["q_proj", "v_proj"], "base_model_name_or_path": "base", "modules_to_save": None})
+            json.dumps(
+                {
+                    **adapter,
+                    "target_modules": ["q_proj", "v_proj"],
+                    "base_model_name_or_path": profiles.LOCAL_BASE_MODEL,
+                    "modules_to_save": None,
+                }
+            )
         )
         return directory
 

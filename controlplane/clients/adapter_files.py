@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,8 +26,13 @@ def digest_of(directory: Path) -> adapters.Digest:
     return adapters.digest({name: _chunks(path) for name, path in files.items()})
 
 
-def install(source_dir: Path, adapters_dir: Path, model: str, version: int, expected_digest: adapters.Digest) -> Path:
+def install(
+    source_dir: Path, adapters_dir: Path, model: str, version: int, expected_digest: adapters.Digest, admit: Callable[[Path], None]
+) -> Path:
     """Copies the two required files to the version's own directory, which appears whole or not at all and never changes again.
+
+    Args:
+        admit: asked about the source once its digest is known to be right; it raises when the files must not go near a server.
 
     Returns:
         The absolute directory; one that is there already with the right content is used as it is.
@@ -40,6 +45,7 @@ def install(source_dir: Path, adapters_dir: Path, model: str, version: int, expe
     if home.exists():
         return _verified(home, expected_digest, "Move that directory away; it was changed after it was installed.")
     _verified(source_dir, expected_digest, "Register the adapter again; its files are not those of the registered version.")
+    admit(source_dir)
     with _disk(home):
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".part-", ignore_cleanup_errors=True) as temporary:

@@ -33,7 +33,8 @@ def restore(
         if alias not in aliases:
             log.info(f"No version of {arguments.model_name} is {alias}; {slot} stays empty.", alias=alias)
             continue
-        directory = serving.fetch(registry, registry.resolve(arguments.model_name, f"version:{aliases[alias]}"), home)
+        version = registry.resolve(arguments.model_name, f"version:{aliases[alias]}")
+        directory = serving.fetch(registry, version, home, serving.limits(servers))
         serving.serve(servers, slot, directory, home, log)
         log.info(f"{alias} version {aliases[alias]} is in {directory}.", slot=slot)
         outputs |= {f"{alias}-version": aliases[alias], f"{alias}-directory": directory}

@@ -24,7 +24,7 @@ def load(registry: ports.Registry, servers: Sequence[ports.Inference], arguments
     _refuse_live_slot(registry, slot, version)
     log.info(f"{arguments.source} is version {version.number}.", version=version.number, digest=version.digest)
     home = serving.adapters_home(arguments.adapters_dir)
-    directory = serving.fetch(registry, version, home)
+    directory = serving.fetch(registry, version, home, serving.limits(servers))
     serving.serve(servers, slot, directory, home, log)
     log.info(f"{slot} answers from {directory}.", slot=slot, directory=str(directory))
     return {

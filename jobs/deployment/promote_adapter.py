@@ -35,7 +35,7 @@ def promote(
         namespace=arguments.namespace,
     )
     home = serving.adapters_home(arguments.adapters_dir)
-    directory = serving.fetch(registry, version, home)
+    directory = serving.fetch(registry, version, home, serving.limits(servers))
     serving.serve(servers, slot, directory, home, log)
     registry.apply(arguments.model_name, plan.changes)
     _check(registry, arguments.model_name, plan)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from controlplane import ports, settings
-from controlplane.clients import adapter_files, slot_pointers, vllm_inference
-from controlplane.core import errors
+from controlplane.clients import adapter_files, adapter_weights, slot_pointers, vllm_inference
+from controlplane.core import admission, errors
 from jobs import job
 
 
@@ -25,20 +25,34 @@ def replicas(addresses: str) -> list[ports.Inference]:
     return found
 
 
-def fetch(registry: ports.Registry, version: ports.Version, adapters_dir: Path) -> Path:
-    """The version's own directory below `adapters_dir`, with its digest checked; what is there already is not downloaded again.
+def limits(servers: Sequence[ports.Inference]) -> admission.Server:
+    """What the servers take: their base model's names and, where its files are on this machine, its layers. Without a server: any base."""
+    own = settings.load()
+    bases = [served for server in servers[:1] for served in server.served() if not served.parent]
+    names = tuple(name for base in bases for name in (base.root, base.name))
+    modules = adapter_weights.layers(Path(bases[0].root)) if bases else {}
+    return admission.Server(names, own.max_lora_rank, own.max_adapter_bytes, modules)
+
+
+def fetch(registry: ports.Registry, version: ports.Version, adapters_dir: Path, server: admission.Server) -> Path:
+    """The version's own directory below `adapters_dir`, admitted and with its digest checked.
 
     Raises:
         InvalidInput: the version was registered without a digest.
+        Refused: no server could or should serve its files.
     """
     if not version.digest:
         raise errors.InvalidInput(
             f"Version {version.number} of {version.model} has no tag digest.",
             hint="Register it through the quality gate of the training workflow.",
         )
+
+    def admit(directory: Path) -> None:
+        admission.require(adapter_weights.inspect(directory), server, f"{version.model} v{version.number}")
+
     with tempfile.TemporaryDirectory(prefix="gatewright-") as temporary:
         files = registry.download(version, Path(temporary) / "adapter")
-        return adapter_files.install(files, adapters_dir, version.model, version.number, version.digest)
+        return adapter_files.install(files, adapters_dir, version.model, version.number, version.digest, admit)
 
 
 def serve(servers: Sequence[ports.Inference], slot: str, directory: Path, home: Path, log: job.Log) -> None:

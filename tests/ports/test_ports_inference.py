@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from controlplane import ports
-from controlplane.core import errors, prompts
+from controlplane.core import errors, fingerprints, prompts
 
 SLOT = "suite-live"
 MESSAGES = prompts.messages("What is the port?", "The service ssh listens on port 22.")
@@ -40,6 +40,17 @@ def test_load_swaps_what_the_slot_answers_from(replica) -> None:
     assert _root(replica) == str(replica.second)
     assert replica.inference.chat(SLOT, MESSAGES, max_tokens=6).text != before.text
     assert len([served for served in replica.inference.served() if served.name == SLOT]) == 1
+
+
+def test_a_fingerprint_tells_adapters_apart_and_repeats_itself(replica) -> None:
+    replica.inference.load(SLOT, replica.first)
+    first, again = replica.inference.fingerprint(SLOT), replica.inference.fingerprint(SLOT)
+    assert fingerprints.compare(first, again).match is fingerprints.Match.EQUAL
+    assert len(first.answers) == len(fingerprints.PROMPTS)
+    replica.inference.load(SLOT, replica.second)
+    assert fingerprints.compare(first, replica.inference.fingerprint(SLOT)).match is fingerprints.Match.DIFFERENT
+    with pytest.raises(errors.NotFound, match="nobody"):
+        replica.inference.fingerprint("nobody")
 
 
 def test_load_may_be_repeated(replica) -> None:

@@ -23,7 +23,9 @@ def source(tmp_path: Path) -> Path:
 
 
 def _install(source: Path, tmp_path: Path, digest: str = "") -> Path:
-    return adapter_files.install(source, tmp_path / "adapters", "ops-qa", 3, adapters.Digest(digest) or adapter_files.digest_of(source))
+    return adapter_files.install(
+        source, tmp_path / "adapters", "ops-qa", 3, adapters.Digest(digest) or adapter_files.digest_of(source), lambda _: None
+    )
 
 
 def _left_over(tmp_path: Path) -> list[str]:

@@ -1,0 +1,206 @@
+"""Promotion on real servers: two replicas under load, a control plane killed at every act, twenty people at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import openai
+import pytest
+
+from controlplane import plane as plane_module
+from controlplane import stack as stack_module
+from controlplane.clients import vllm_inference
+from controlplane.core import adapters, errors, fingerprints, lifecycle, prompts
+from controlplane.services import promote
+from tests.conftest import free_port, serving
+from tests.e2e.live_stack import MODEL, PORT_BASE, FirstVersion, Live
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1500)]
+
+SLOT = adapters.live_slot(MODEL)
+SWAPS = 30
+CLIENTS = 8
+MOST_ACTS = 12
+ADA = promote.Caller("ada", "api", "e2e")
+
+
+@pytest.fixture(scope="module")
+def both(live: Live, first: FirstVersion, second: object) -> Live:
+    """Version 2 live, version 1 previous, on the stack's own replica."""
+    live.stage_second()
+    if live.api.model(MODEL).live != 2:
+        live.api.promote(MODEL, "staged", "newer")
+    return live
+
+
+@pytest.fixture(scope="module")
+def homes(both: Live) -> dict[int, Path]:
+    """Where each version lies on this machine."""
+    numbers = {version.number: version.digest for version in both.api.versions(MODEL)}
+    names = {number: adapters.directory_name(MODEL, number, adapters.Digest(digest)) for number, digest in numbers.items()}
+    return {number: both.settings.adapters_dir / name for number, name in names.items()}
+
+
+@pytest.fixture(scope="module")
+def start_replica(both: Live, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], object]:
+    """Starts one more vLLM over the same adapters; a context manager that gives its address."""
+
+    def start() -> object:
+        command, port = list(stack_module.vllm_command(both.settings)), free_port()
+        command[command.index("--port") + 1] = str(port)
+        log = tmp_path_factory.mktemp("replica") / "vllm.log"
+        return serving(command, stack_module.vllm_environment(both.settings), log, f"http://127.0.0.1:{port}/health", 300), port
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def alone(start_replica, homes) -> dict[int, fingerprints.Fingerprint]:
+    """The fingerprint of each version on a server that has loaded only this one."""
+    found = {}
+    for number in (1, 2):
+        server, port = start_replica()
+        with server:
+            replica = vllm_inference.VllmReplica(f"http://127.0.0.1:{port}")
+            replica.load("alone", homes[number])
+            found[number] = replica.fingerprint("alone")
+            replica.close()
+    return found
+
+
+@dataclass
+class Load:
+    """Clients that stream from the live slot of every replica until told to stop, and what went wrong for them."""
+
+    addresses: list[str]
+    answers: int = 0
+    faults: list[str] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def client(self, number: int) -> None:
+        address = self.addresses[number % len(self.addresses)]
+        with openai.OpenAI(base_url=f"{address}/v1", api_key="none", timeout=120, max_retries=0) as server:
+            while not self.stop.is_set():
+                try:
+                    stream(server)
+                    self.answers += 1
+                except Exception as error:  # noqa: BLE001 - whatever went wrong is the finding
+                    self.faults.append(f"{address}: {type(error).__name__} {error}")
+
+
+def stream(server: openai.OpenAI) -> None:
+    messages = prompts.messages("Which port does ssh use?", f"The ssh service listens on port {time.monotonic_ns() % 60000}.")
+    reason = None
+    for chunk in server.chat.completions.create(model=SLOT, messages=messages, max_tokens=8, temperature=0, stream=True):
+        reason = chunk.choices[0].finish_reason or reason
+    if reason not in ("stop", "length"):
+        raise RuntimeError("the stream broke off")
+
+
+@pytest.fixture
+def load() -> Iterator[Callable[[list[str]], Load]]:
+    running: list[tuple[Load, list[threading.Thread]]] = []
+
+    def begin(addresses: list[str]) -> Load:
+        one = Load(addresses)
+        threads = [threading.Thread(target=one.client, args=(number,)) for number in range(CLIENTS)]
+        running.append((one, threads))
+        for thread in threads:
+            thread.start()
+        return one
+
+    yield begin
+    for one, threads in running:
+        one.stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_thirty_swaps_on_two_replicas_fail_no_request(both: Live, start_replica, alone, load, homes) -> None:
+    server, port = start_replica()
+    with server:
+        addresses = [both.settings.vllm_urls[0], f"http://127.0.0.1:{port}"]
+        plane = plane_module.build(replace(both.settings, vllm_urls=tuple(addresses)))
+        plane.server.reconcile(frozenset)
+        clients = load(addresses)
+        for _ in range(SWAPS):
+            record = plane.promoter.promote(MODEL, lifecycle.Alias.PREVIOUS, ADA)
+            assert record.state == "done"
+            assert [proof.root for proof in record.replicas] == [str(homes[record.version])] * 2
+            for replica in plane.outside.replicas:
+                found = fingerprints.compare(alone[record.version], replica.fingerprint(SLOT))
+                assert found.match is fingerprints.Match.EQUAL, found.reason
+        clients.stop.set()
+    assert clients.faults == []
+    assert clients.answers >= SWAPS
+
+
+def test_a_control_plane_killed_at_any_act_leaves_no_trace_but_in_the_ledger(both: Live) -> None:
+    outcomes = set()
+    environment = {**stack_module.environment(both.settings), "GATEWRIGHT_PORT_BASE": PORT_BASE, "PYTHONPATH": str(Path.cwd())}
+    for act in range(MOST_ACTS):
+        before = both.api.model(MODEL).live
+        ended = subprocess.run(
+            [sys.executable, "-m", "tests.e2e.promote_and_die", MODEL, str(act)], env=environment, check=False, capture_output=True
+        )
+        assert ended.returncode in (0, -9), ended.stderr.decode()[-2000:]
+        settle(both)
+        after = both.api.model(MODEL)
+        outcomes.add("after" if after.live != before else "before")
+        assert after.aliases["previous"] != after.live
+        (replica,) = both.api.replicas()
+        (slot,) = [slot for slot in replica.slots if slot.name == SLOT]
+        assert (slot.state, slot.wanted_version) == ("agrees", after.live)
+        assert both.api.audit().faults == ()
+        if ended.returncode == 0:
+            break
+    assert ended.returncode == 0, "the promotion has more acts than were tried"
+    assert outcomes == {"before", "after"}
+
+
+def settle(live: Live, seconds: float = 60) -> None:
+    """Until the control plane has finished or undone what a dead process left."""
+    deadline = time.monotonic() + seconds
+    while any(one.state == "running" for one in live.api.promotions(MODEL, limit=5)):
+        assert time.monotonic() < deadline, "a promotion stayed open"
+        time.sleep(0.2)
+
+
+def test_of_twenty_at_once_one_wins(both: Live) -> None:
+    before = both.api.model(MODEL).live
+
+    def press(_: int) -> str:
+        try:
+            both.api.rollback(MODEL, "me first")
+            return "won"
+        except errors.Conflict as error:
+            return str(error)
+
+    with futures.ThreadPoolExecutor(20) as pool:
+        outcomes = list(pool.map(press, range(20)))
+    winners = outcomes.count("won")
+    assert winners % 2 == (both.api.model(MODEL).live != before)
+    assert winners < 20
+    assert all("is promoting" in outcome or "meanwhile" in outcome for outcome in outcomes if outcome != "won")
+
+
+def test_an_alias_moved_in_mlflow_is_drift_until_somebody_settles_it(both: Live) -> None:
+    registry = plane_module.build(both.settings).outside.registry
+    decided = both.api.model(MODEL).live
+    assert decided is not None
+    other = 3 - decided
+    registry.apply(MODEL, [lifecycle.AliasChange(lifecycle.Alias.LIVE, other)])
+    drift = {one.alias: one.found for one in both.api.drift(MODEL)}
+    assert drift["live"] == other
+    assert both.api.audit().faults != ()
+    both.api.revert(MODEL, "moved by mistake")
+    assert both.api.model(MODEL).live == decided
+    assert both.api.drift(MODEL) == []
+    assert both.api.audit().faults == ()
