@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ def _identity(request: Any) -> tuple[str, int]:
 
 
 def _replace_instead_of_dropping(models_type: Any, request_type: Any, root: Path) -> None:
+    from vllm.entrypoints.serve import create_error_response
+
     drop = models_type.unload_lora_adapter
 
     async def unload_lora_adapter(self: Any, request: Any) -> Any:
@@ -75,7 +78,11 @@ def _replace_instead_of_dropping(models_type: Any, request_type: Any, root: Path
             is_swap = present is not None and wanted is not None and present.lora_path != str(wanted)
             if is_swap:
                 successor = request_type(lora_name=name, lora_int_id=self.lora_id_counter.inc(1), lora_path=str(wanted))
-                await self.engine_client.add_lora(successor)
+                try:
+                    await self.engine_client.add_lora(successor)
+                except Exception as error:  # noqa: BLE001 - an error that leaves a route's handler ends the whole server
+                    reason = f"The slot keeps what it had: {wanted} cannot be loaded: {error}"
+                    return create_error_response(reason, "InternalServerError", HTTPStatus.INTERNAL_SERVER_ERROR)
                 self.lora_requests[name] = successor
                 logger.info("Slot %s answers from %s", name, wanted)
                 return f"Success: LoRA adapter '{name}' removed; its slot answers from {wanted}."

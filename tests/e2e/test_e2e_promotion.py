@@ -16,7 +16,7 @@ import pytest
 
 from controlplane import plane as plane_module
 from controlplane import stack as stack_module
-from controlplane.clients import vllm_inference
+from controlplane.clients import mlflow_registry, vllm_inference
 from controlplane.core import adapters, errors, fingerprints, lifecycle, prompts
 from controlplane.services import promote
 from tests.conftest import free_port, serving
@@ -138,6 +138,8 @@ def test_thirty_swaps_on_two_replicas_fail_no_request(both: Live, start_replica,
                 found = fingerprints.compare(alone[record.version], replica.fingerprint(SLOT))
                 assert found.match is fingerprints.Match.EQUAL, found.reason
         clients.stop.set()
+        for replica in plane.outside.replicas:
+            replica.close()
     assert clients.faults == []
     assert clients.answers >= SWAPS
 
@@ -192,7 +194,7 @@ def test_of_twenty_at_once_one_wins(both: Live) -> None:
 
 
 def test_an_alias_moved_in_mlflow_is_drift_until_somebody_settles_it(both: Live) -> None:
-    registry = plane_module.build(both.settings).outside.registry
+    registry = mlflow_registry.MlflowRegistry(both.settings.mlflow_url)
     decided = both.api.model(MODEL).live
     assert decided is not None
     other = 3 - decided

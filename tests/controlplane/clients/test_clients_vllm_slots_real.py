@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import openai
@@ -16,13 +16,15 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 SLOT = "slots-live"
 QUESTIONS = tuple(f"Count from {number} and say what comes next." for number in range(12))
-SWAPS = 8
-CLIENTS = 4
+SWAPS = 5
+CLIENTS = 3
 
 
 @pytest.fixture(scope="module")
-def replica(vllm_server: str) -> vllm_inference.VllmReplica:
-    return vllm_inference.VllmReplica(vllm_server)
+def replica(vllm_server: str) -> Iterator[vllm_inference.VllmReplica]:
+    client = vllm_inference.VllmReplica(vllm_server)
+    yield client
+    client.close()
 
 
 @pytest.fixture(scope="module")
