@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -26,6 +26,7 @@ from controlplane.clients import (
     openai_judge,
     processes,
     prometheus,
+    replica_set,
     run_store,
     vllm_inference,
 )
@@ -59,7 +60,7 @@ class Ports:
     registry: ports.Registry
     tracking: ports.Tracking
     adapters: ports.AdapterStore
-    replicas: tuple[ports.Inference, ...]
+    replicas: Sequence[ports.Inference]
     executor: ports.Executor
     ledger: ports.Ledger
     store: ports.RunStore
@@ -139,7 +140,7 @@ class Plane:
     @cached_property
     def comparer(self) -> compare.Comparer:
         out = self.outside
-        return compare.Comparer(out.registry, out.replicas[0], out.judge, out.ledger, self.now)
+        return compare.Comparer(out.registry, out.replicas, out.judge, out.ledger, self.now)
 
     @cached_property
     def charts(self) -> charts.Charts:
@@ -199,7 +200,7 @@ def build(settings: settings_module.Settings) -> Plane:
     """
     database.migrate(settings.database_url)
     engine = database.open(settings.database_url)
-    replicas = tuple(_replica(url, settings.timeouts) for url in settings.vllm_urls)
+    replicas = replica_set.ReplicaSet(settings.vllm_urls, lambda url: _replica(url, settings.timeouts))
     outside = Ports(
         registry=mlflow_registry.MlflowRegistry(settings.mlflow_url),
         tracking=mlflow_registry.MlflowTracking(settings.mlflow_url),

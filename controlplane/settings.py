@@ -102,7 +102,7 @@ class Settings:
             self.profile,
             {
                 "mlflow-tracking-uri": self.mlflow_url,
-                "vllm-url": self.vllm_urls[0],
+                "vllm-url": ",".join(self.vllm_urls),
                 "judge-url": self.judge_url,
                 "prometheus-url": self.prometheus_url,
                 "s3-data-bucket": f"{self.artifacts_url.rstrip('/')}/datasets",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -18,7 +18,7 @@ Side = Literal["candidate", "live"]
 @dataclass(frozen=True)
 class Comparer:
     registry: ports.Registry
-    replica: ports.Inference
+    replicas: Sequence[ports.Inference]
     judge: ports.Judge
     ledger: ports.Ledger
     now: Callable[[], datetime]
@@ -75,7 +75,7 @@ class Comparer:
         slot = adapters.candidate_slot(request.model) if side == "candidate" else adapters.live_slot(request.model)
         messages = prompts.messages(request.question, request.context)
         try:
-            async for delta in self.replica.stream(slot, messages, max_tokens=request.max_tokens):
+            async for delta in self.replicas[0].stream(slot, messages, max_tokens=request.max_tokens):
                 await pieces.put(_piece(side, version, delta))
         except errors.GatewrightError as error:
             await pieces.put(wire.ComparisonEvent(side=side, version=version, is_last=True, error=str(error)))

@@ -39,8 +39,7 @@ class Server:
 
     def view(self) -> list[ReplicaView]:
         """Every replica; one that does not answer is a row that says so."""
-        wanted = self.wanted()
-        return [self._view(replica, wanted) for replica in self.replicas]
+        return self._views(list(self.replicas))
 
     def wanted(self) -> list[serving.Wanted]:
         """Which directory each slot should answer from: by the last decision on what is live, and by the alias `staged`."""
@@ -53,7 +52,8 @@ class Server:
             busy: models whose slots somebody else changes right now; asked again before each change.
         """
         done = []
-        for view, replica in zip(self.view(), self.replicas, strict=True):
+        replicas = list(self.replicas)
+        for view, replica in zip(self._views(replicas), replicas, strict=True):
             for slot in serving.to_heal(view.slots) if view.is_healthy else []:
                 if slot.wanted.model in busy():
                     continue
@@ -96,6 +96,10 @@ class Server:
                 root = str(self.adapters.home(version)) if version.digest else NO_DIGEST
             found.append(serving.Wanted(slot, model.name, alias, versions.get(alias), root))
         return found
+
+    def _views(self, replicas: Sequence[ports.Inference]) -> list[ReplicaView]:
+        wanted = self.wanted()
+        return [self._view(replica, wanted) for replica in replicas]
 
     def _view(self, replica: ports.Inference, wanted: Sequence[serving.Wanted]) -> ReplicaView:
         try:

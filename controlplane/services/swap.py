@@ -52,9 +52,10 @@ class Swapper:
         Raises:
             GatewrightError: the first replica's failure; those before it have been swapped already.
         """
-        proofs = list(self.waiting())
+        replicas = list(self.server.replicas)
+        proofs = [ports.ReplicaProof(replica.address) for replica in replicas]
         failures: list[errors.GatewrightError] = []
-        for number, replica in enumerate(self.server.replicas):
+        for number, replica in enumerate(replicas):
             proofs[number] = replace(proofs[number], state=journal.ReplicaState.SWAPPING)
             report(tuple(proofs))
             try:

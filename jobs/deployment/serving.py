@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from controlplane import ports, settings
-from controlplane.clients import adapter_files, adapter_weights, slot_pointers, vllm_inference
+from controlplane.clients import adapter_files, adapter_weights, replica_set, slot_pointers, vllm_inference
 from controlplane.core import admission, errors
 from jobs import job
 
@@ -19,7 +19,9 @@ def replicas(addresses: str) -> list[ports.Inference]:
     Raises:
         InvalidInput: no address.
     """
-    found: list[ports.Inference] = [vllm_inference.VllmReplica(one.strip()) for one in addresses.split(",") if one.strip()]
+    found: list[ports.Inference] = [
+        vllm_inference.VllmReplica(address) for one in addresses.split(",") if one.strip() for address in replica_set.expand(one.strip())
+    ]
     if not found:
         raise errors.InvalidInput("No vLLM server was named.", hint="Give --vllm-url=http://host:port, several separated by commas.")
     return found

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controlplane import ports
-from controlplane.clients import vllm_inference
+from controlplane.clients import replica_set, vllm_inference
 from controlplane.core import datasets, errors, fingerprints, prompts
 from jobs import job, records
 
@@ -33,7 +33,7 @@ class Reply:
 
 
 def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
-    address = arguments.vllm_url.split(",")[0].strip()
+    address = replica_set.first(arguments.vllm_url)
     return smoke(vllm_inference.VllmReplica(address, answer_seconds=arguments.max_latency + 5), arguments, log)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from controlplane import ports
-from controlplane.clients import vllm_inference
+from controlplane.clients import replica_set, vllm_inference
 from controlplane.core import adapters, datasets, errors, prompts
 from jobs import job, records
 from jobs.evaluation import answers
@@ -19,7 +19,7 @@ MAX_FAILED_RATE = 0.10
 
 def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     rows = datasets.parse(records.read_text(arguments.eval_file), str(arguments.eval_file))
-    return infer(vllm_inference.VllmReplica(arguments.vllm_url), rows, arguments, log)
+    return infer(vllm_inference.VllmReplica(replica_set.first(arguments.vllm_url)), rows, arguments, log)
 
 
 def infer(replica: ports.Inference, rows: Sequence[datasets.Row], arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
@@ -32,7 +32,7 @@ def infer(replica: ports.Inference, rows: Sequence[datasets.Row], arguments: arg
         if arguments.allow_missing:
             return _skipped(answers_file, slot, f"Nothing is served as {slot}, so nothing is asked.", log)
         raise errors.NotFound(
-            f"vLLM at {arguments.vllm_url} serves no {slot!r}.", hint=f"It serves: {', '.join(served)}. Run the deployment workflow."
+            f"vLLM at {replica.address} serves no {slot!r}.", hint=f"It serves: {', '.join(served)}. Run the deployment workflow."
         )
     log.info(f"Asking {slot} {len(rows)} questions.", slot=slot, root=served[slot].root, max_concurrent=arguments.max_concurrent)
     answered = asyncio.run(
@@ -48,7 +48,7 @@ def infer(replica: ports.Inference, rows: Sequence[datasets.Row], arguments: arg
     )
     records.write(answers_file, answered)
     failed = [row for row in answered if row.error]
-    _check_failures(failed, len(answered), arguments.vllm_url, log)
+    _check_failures(failed, len(answered), replica.address, log)
     return {"status": "done", "slot": slot, "root": served[slot].root, "answered": len(answered) - len(failed), "failed": len(failed)}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from controlplane.clients import load_generator, vllm_inference
+from controlplane.clients import load_generator, replica_set, vllm_inference
 from controlplane.core import adapters, datasets, errors, latency, prompts
 from jobs import job, records
 from jobs.performance import server_view
@@ -20,10 +20,10 @@ Prompts = Sequence[load_generator.Prompt]
 def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     rows = datasets.parse(records.read_text(arguments.eval_file), str(arguments.eval_file))
     slot = arguments.adapter_name or adapters.candidate_slot(arguments.model_name)
-    replica = vllm_inference.VllmReplica(arguments.vllm_url)
+    replica = vllm_inference.VllmReplica(replica_set.first(arguments.vllm_url))
     root = _root(replica, slot)
     load = load_generator.Load(
-        arguments.vllm_url, slot, arguments.concurrency, arguments.max_tokens, arguments.request_timeout, seed=arguments.seed
+        replica.address, slot, arguments.concurrency, arguments.max_tokens, arguments.request_timeout, seed=arguments.seed
     )
     warm, measured_prompts = split_prompts(rows, arguments.max_samples, arguments.warmup_requests)
     log.info(f"Loading {slot} with {len(measured_prompts)} requests, {load.concurrency} at a time.", slot=slot, root=root)
