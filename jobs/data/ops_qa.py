@@ -37,7 +37,7 @@ class Plan:
     eval: int = 114
 
 
-VERSIONS = {1: Plan(140, _CAUTIOUS), 2: Plan(240, _BALANCED)}
+VERSIONS = {1: Plan(140, _CAUTIOUS), 2: Plan(280, _BALANCED)}
 
 
 def build(version: int) -> dict[str, list[datasets.Row]]:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -49,10 +50,10 @@ def homes(both: Live) -> dict[int, Path]:
 
 
 @pytest.fixture(scope="module")
-def start_replica(both: Live, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], object]:
-    """Starts one more vLLM over the same adapters; a context manager that gives its address."""
+def start_replica(both: Live, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], tuple[AbstractContextManager[None], int]]:
+    """One more vLLM over the same adapters: the context manager that runs it, and its port."""
 
-    def start() -> object:
+    def start() -> tuple[AbstractContextManager[None], int]:
         command, port = list(stack_module.vllm_command(both.settings)), free_port()
         command[command.index("--port") + 1] = str(port)
         log = tmp_path_factory.mktemp("replica") / "vllm.log"
@@ -61,17 +62,31 @@ def start_replica(both: Live, tmp_path_factory: pytest.TempPathFactory) -> Calla
     return start
 
 
+@dataclass(frozen=True)
+class Second:
+    """A second replica, and the fingerprint of each version on a server that had loaded only this one."""
+
+    address: str
+    alone: dict[int, fingerprints.Fingerprint]
+
+
 @pytest.fixture(scope="module")
-def alone(start_replica, homes) -> dict[int, fingerprints.Fingerprint]:
-    """The fingerprint of each version on a server that has loaded only this one."""
-    found = {}
-    for number in (1, 2):
-        server, port = start_replica()
-        with server:
-            replica = vllm_inference.VllmReplica(f"http://127.0.0.1:{port}")
-            replica.load("alone", homes[number])
-            found[number] = replica.fingerprint("alone")
-            replica.close()
+def second_replica(start_replica, homes) -> Iterator[Second]:
+    server, port = start_replica()
+    with server:
+        one = alone(f"http://127.0.0.1:{port}", homes[1])
+    server, port = start_replica()
+    with server:
+        address = f"http://127.0.0.1:{port}"
+        yield Second(address, {1: one, 2: alone(address, homes[2])})
+
+
+def alone(address: str, home: Path) -> fingerprints.Fingerprint:
+    replica = vllm_inference.VllmReplica(address)
+    replica.load("alone", home)
+    found = replica.fingerprint("alone")
+    replica.unload("alone")
+    replica.close()
     return found
 
 
@@ -123,23 +138,21 @@ def load() -> Iterator[Callable[[list[str]], Load]]:
             thread.join()
 
 
-def test_thirty_swaps_on_two_replicas_fail_no_request(both: Live, start_replica, alone, load, homes) -> None:
-    server, port = start_replica()
-    with server:
-        addresses = [both.settings.vllm_urls[0], f"http://127.0.0.1:{port}"]
-        plane = plane_module.build(replace(both.settings, vllm_urls=tuple(addresses)))
-        plane.server.reconcile(frozenset)
-        clients = load(addresses)
-        for _ in range(SWAPS):
-            record = plane.promoter.promote(MODEL, lifecycle.Alias.PREVIOUS, ADA)
-            assert record.state == "done"
-            assert [proof.root for proof in record.replicas] == [str(homes[record.version])] * 2
-            for replica in plane.outside.replicas:
-                found = fingerprints.compare(alone[record.version], replica.fingerprint(SLOT))
-                assert found.match is fingerprints.Match.EQUAL, found.reason
-        clients.stop.set()
+def test_thirty_swaps_on_two_replicas_fail_no_request(both: Live, second_replica: Second, load, homes) -> None:
+    addresses = (both.settings.vllm_urls[0], second_replica.address)
+    plane = plane_module.build(replace(both.settings, vllm_urls=addresses))
+    plane.server.reconcile(frozenset)
+    clients = load(list(addresses))
+    for _ in range(SWAPS):
+        record = plane.promoter.promote(MODEL, lifecycle.Alias.PREVIOUS, ADA)
+        assert record.state == "done"
+        assert [proof.root for proof in record.replicas] == [str(homes[record.version])] * 2
         for replica in plane.outside.replicas:
-            replica.close()
+            found = fingerprints.compare(second_replica.alone[record.version], replica.fingerprint(SLOT))
+            assert found.match is fingerprints.Match.EQUAL, found.reason
+    clients.stop.set()
+    for replica in plane.outside.replicas:
+        replica.close()
     assert clients.faults == []
     assert clients.answers >= SWAPS
 
