@@ -118,7 +118,7 @@ class Promoter:
             return self._carry_out(record, plan)
         except errors.GatewrightError as error:
             if record.id not in self.stuck:
-                self._close(self._latest(record), journal.State.FAILED, str(error))
+                self._close_failed(record, error)
             raise
         except BaseException:
             self.stuck.add(record.id)
@@ -140,7 +140,19 @@ class Promoter:
         except errors.GatewrightError:
             self._undo(watched, former, lifecycle.undo(plan, before))
             raise
-        return self._conclude(watched.record)
+        try:
+            return self._conclude(watched.record)
+        except errors.GatewrightError:
+            # It is live; only its record is not written yet.
+            self.stuck.add(record.id)
+            raise
+
+    def _close_failed(self, record: ports.PromotionRecord, error: errors.GatewrightError) -> None:
+        try:
+            self._close(self._latest(record), journal.State.FAILED, str(error))
+        except errors.GatewrightError as fault:
+            logger.warning("closing promotion %s: %s", record.id, fault)
+            self.stuck.add(record.id)
 
     def _undo(self, watched: _Watched, former: Path | None, changes: list[lifecycle.AliasChange]) -> None:
         """Aliases first, for they say what is live. Where they cannot be reached, the record stays open and is finished later."""

@@ -472,3 +472,28 @@ def test_another_version_can_be_deleted_and_the_ledger_keeps_its_digest(ready):
     ready.plane.models.remove(MODEL, 3, ADA)
     assert {version.number for version in ready.registry.versions(MODEL)} == {1, 2}
     assert ready.ledger.events()[0].details == {"digest": third.digest, "aliases": "candidate"}
+
+
+@pytest.mark.parametrize("call", range(8))
+@pytest.mark.parametrize("verb", ["save_promotion", "close_promotion"])
+def test_a_database_that_goes_away_at_any_moment_leaves_nothing_torn(ready, call, verb):
+    left, original = [call], getattr(ready.ledger, verb)
+
+    def away(*args):
+        left[0] -= 1
+        if left[0] < 0:
+            raise errors.Unreachable("The database", "sqlite:///x", "database is locked")
+        return original(*args)
+
+    setattr(ready.ledger, verb, away)
+    try:
+        ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    except errors.Unreachable:
+        setattr(ready.ledger, verb, original)
+        ready.plane.promoter.recover()
+    (record,) = ready.ledger.promotions()
+    assert record.state in ("done", "failed")
+    live = 2 if record.state == "done" else 1
+    assert aliases(ready)["live"] == live
+    assert ready.live_roots() == [str(ready.home_of(live))] * 2
+    assert [event.action for event in ready.ledger.events()] == ["promoted"] * (live - 1)
