@@ -44,7 +44,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 def first(live: Live) -> FirstVersion:
     training = live.finish("training", {"data-version": "1", "lora-config": "minimal"})
     deployment = live.finish("deployment")
-    evaluation = live.finish("evaluation", {"compare-base": "true"})
+    evaluation = live.finish("evaluation")
     performance = live.finish("performance")
     promotion = live.api.promote(MODEL, "perf-passed", "both gates passed")
     return FirstVersion(training, deployment, evaluation, performance, promotion)

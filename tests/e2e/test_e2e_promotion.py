@@ -98,6 +98,18 @@ class Load:
     answers: int = 0
     faults: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def begin(self) -> None:
+        self.threads = [threading.Thread(target=self.client, args=(number,)) for number in range(CLIENTS)]
+        for thread in self.threads:
+            thread.start()
+
+    def finish(self) -> None:
+        """Every answer that was begun is read to its end."""
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
 
     def client(self, number: int) -> None:
         address = self.addresses[number % len(self.addresses)]
@@ -120,29 +132,16 @@ def stream(server: openai.OpenAI) -> None:
 
 
 @pytest.fixture
-def load() -> Iterator[Callable[[list[str]], Load]]:
-    running: list[tuple[Load, list[threading.Thread]]] = []
-
-    def begin(addresses: list[str]) -> Load:
-        one = Load(addresses)
-        threads = [threading.Thread(target=one.client, args=(number,)) for number in range(CLIENTS)]
-        running.append((one, threads))
-        for thread in threads:
-            thread.start()
-        return one
-
-    yield begin
-    for one, threads in running:
-        one.stop.set()
-        for thread in threads:
-            thread.join()
+def load(both: Live, second_replica: Second) -> Iterator[Load]:
+    clients = Load([both.settings.vllm_urls[0], second_replica.address])
+    yield clients
+    clients.finish()
 
 
-def test_thirty_swaps_on_two_replicas_fail_no_request(both: Live, second_replica: Second, load, homes) -> None:
-    addresses = (both.settings.vllm_urls[0], second_replica.address)
-    plane = plane_module.build(replace(both.settings, vllm_urls=addresses))
+def test_thirty_swaps_on_two_replicas_fail_no_request(both: Live, second_replica: Second, load: Load, homes: dict[int, Path]) -> None:
+    plane = plane_module.build(replace(both.settings, vllm_urls=tuple(load.addresses)))
     plane.server.reconcile(frozenset)
-    clients = load(list(addresses))
+    load.begin()
     for _ in range(SWAPS):
         record = plane.promoter.promote(MODEL, lifecycle.Alias.PREVIOUS, ADA)
         assert record.state == "done"
@@ -150,11 +149,11 @@ def test_thirty_swaps_on_two_replicas_fail_no_request(both: Live, second_replica
         for replica in plane.outside.replicas:
             found = fingerprints.compare(second_replica.alone[record.version], replica.fingerprint(SLOT))
             assert found.match is fingerprints.Match.EQUAL, found.reason
-    clients.stop.set()
+    load.finish()
     for replica in plane.outside.replicas:
         replica.close()
-    assert clients.faults == []
-    assert clients.answers >= SWAPS
+    assert load.faults == []
+    assert load.answers >= SWAPS
 
 
 def test_a_control_plane_killed_at_any_act_leaves_no_trace_but_in_the_ledger(both: Live) -> None:
