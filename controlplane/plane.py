@@ -123,7 +123,7 @@ class Plane:
 
     @cached_property
     def overview(self) -> overview.Overview:
-        return overview.Overview(self.outside.registry, self.outside.ledger, self.server, self.watcher)
+        return overview.Overview(self.outside.registry, self.outside.ledger, self.server, self.watcher, self.promoter.drift)
 
     @cached_property
     def models(self) -> models.Models:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from controlplane import ports, wire
@@ -26,6 +26,7 @@ class Overview:
     ledger: ports.Ledger
     server: serve.Server
     watcher: watch.Watcher
+    drift: Callable[[str], list[history.AliasDrift]]
 
     def look(self) -> wire.Overview:
         """A system that is away becomes a problem on the page, not an error of the page."""
@@ -35,6 +36,7 @@ class Overview:
         try:
             rows = [self._model(model) for model in self.registry.models()]
             replicas = [shown_replica(view) for view in self.server.view()]
+            problems += [_told(row.name, one) for row in rows for one in self.drift(row.name)]
         except errors.GatewrightError as error:
             problems.append(str(error))
         problems += [f"{replica.address}: {replica.detail}" for replica in replicas if not replica.is_healthy]
@@ -104,6 +106,11 @@ class Planner:
             return self.promoter.plan(model, source, is_policy_overridden=True).override
         except errors.Refused:
             return ""
+
+
+def _told(model: str, drift: history.AliasDrift) -> str:
+    decided, found = (f"v{number}" if number else "no version" for number in (drift.decided, drift.found))
+    return f"The alias {drift.alias} of {model} was moved outside Gatewright, from {decided} to {found}: adopt or revert it on Promotion."
 
 
 def shown_drift(model: str, drift: history.AliasDrift) -> wire.AliasDrift:

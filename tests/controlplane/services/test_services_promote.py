@@ -421,6 +421,7 @@ def test_an_alias_moved_elsewhere_is_drift_and_moves_no_server(ready):
     assert (found.alias, found.decided, found.found) == ("live", 2, 3)
     assert ready.plane.server.reconcile(frozenset) == []
     assert ready.live_roots() == [str(ready.home_of(2))] * 2
+    assert "live of ops-qa was moved outside Gatewright, from v2 to v3" in ready.plane.overview.look().headline
     with pytest.raises(errors.Refused, match="moved outside Gatewright"):
         ready.plane.promoter.promote(MODEL, "previous", ADA)
 
