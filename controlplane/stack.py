@@ -43,6 +43,9 @@ PASSED_ON = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
 
+# The base model takes 0.3 GB and as much again while it is made; MLflow, Prometheus, runs and adapters take the rest.
+SPACE_BYTES = 1_000_000_000
+
 SECRETS = ("GATEWRIGHT_API_TOKEN", "GATEWRIGHT_DATABASE_URL")
 
 
@@ -140,8 +143,19 @@ class Stack:
         self.running: dict[str, processes.ProcessHandle] = {}
 
     def prepare(self) -> None:
-        """Base model and demo data set, made once. Raises NoSpace, OutsideError."""
+        """Base model and demo data set, made once.
+
+        Raises:
+            Conflict: a port is taken; it is said before anything takes time.
+            NoSpace: the home directory cannot be written, or has no room for the base model.
+            OutsideError: a program failed; the message names its log.
+        """
         _make_directories(self.settings)
+        wanted = services(self.settings)
+        self.stop_leftovers([service.name for service in wanted])
+        for service in wanted:
+            _require_free(service)
+        _require_space(self.settings)
         self._program(
             "prepare-base-model",
             "jobs.data.prepare_base_model",
@@ -355,6 +369,15 @@ def _prometheus_config(settings: settings_module.Settings) -> str:
         for name, urls in targets.items()
     )
     return f"global:\n  scrape_interval: 2s\nscrape_configs:\n{jobs}"
+
+
+def _require_space(settings: settings_module.Settings) -> None:
+    free = shutil.disk_usage(settings.home).free
+    if not settings.base_model_dir.exists() and free < SPACE_BYTES:
+        raise errors.NoSpace(
+            f"{settings.home} has {free / 1e9:.1f} GB free; the base model and the servers' data need {SPACE_BYTES / 1e9:.0f} GB.",
+            hint="Free some space or set GATEWRIGHT_HOME.",
+        )
 
 
 def _require_free(service: Service) -> None:

@@ -67,3 +67,20 @@ def test_two_adapters_are_active_at_once_and_more_are_kept(tmp_path: Path) -> No
     assert command[command.index("--max-loras") + 1] == "3"
     assert int(command[command.index("--max-cpu-loras") + 1]) >= 3
     assert int(command[command.index("--max-lora-rank") + 1]) == 32
+
+
+def test_a_disk_without_room_is_said_before_anything_takes_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack, "SPACE_BYTES", 1 << 62)
+    monkeypatch.setattr(stack.Stack, "_program", lambda *_: pytest.fail("nothing may run"))
+    with pytest.raises(errors.NoSpace, match="GB free"):
+        stack.Stack(local(tmp_path), print).prepare()
+
+
+def test_a_taken_port_is_said_before_anything_takes_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack.Stack, "_program", lambda *_: pytest.fail("nothing may run"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        base = str(taken.getsockname()[1])
+        with pytest.raises(errors.Conflict, match=base):
+            stack.Stack(local(tmp_path, GATEWRIGHT_PORT_BASE=base), print).prepare()
