@@ -15,7 +15,7 @@ from tests.e2e.live_stack import MODEL, PORT_BASE, FirstVersion, Live
 
 
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def live(tmp_path_factory: pytest.TempPathFactory, base_model_dir: Path) -> Iterator[Live]:
     home = tmp_path_factory.mktemp("home")
     environment = {
         "GATEWRIGHT_HOME": str(home),
@@ -29,6 +29,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             for name, value in environment.items():
                 patch.setenv(name, value)
             settings = settings_module.load()
+            settings.base_model_dir.parent.mkdir(parents=True)
+            settings.base_model_dir.symlink_to(base_model_dir)
             stack = stack_module.Stack(settings, print)
             stack.prepare()
             stack.start()
@@ -45,7 +47,7 @@ def first(live: Live) -> FirstVersion:
     training = live.finish("training", {"data-version": "1", "lora-config": "minimal"})
     deployment = live.finish("deployment")
     evaluation = live.finish("evaluation")
-    performance = live.finish("performance")
+    performance = live.finish("performance", {"max-samples": "20"})
     promotion = live.api.promote(MODEL, "perf-passed", "both gates passed")
     return FirstVersion(training, deployment, evaluation, performance, promotion)
 

@@ -1,8 +1,9 @@
-"""Rolls a model back as the control plane would, and kills its own process before the so-many-th act on the outside.
+"""Rolls a model back as the control plane would, in a process that kills itself before the so-many-th act on the outside.
 
-    python -m tests.e2e.promote_and_die MODEL ACT
+    python -m tests.e2e.promote_and_die MODEL
 
-Exit status 0 when the promotion ended before that act; -9 (killed) otherwise.
+Reads the number of an act from each line of its input and answers with the exit status of the process that tried: 0 when the promotion
+ended before that act, -9 when it was killed there. Each is a fork of this one, which has imported everything once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +21,7 @@ from controlplane.core import lifecycle
 from controlplane.services import promote
 
 
-def main(model: str, act: int) -> None:
+def attempt(model: str, act: int) -> None:
     plane = plane_module.build(settings_module.load())
     left = act
 
@@ -43,5 +45,18 @@ def main(model: str, act: int) -> None:
     plane.promoter.promote(model, lifecycle.Alias.PREVIOUS, promote.Caller("mortal", "cli", f"die before act {act}"))
 
 
+def main(model: str) -> None:
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            try:
+                attempt(model, int(line))
+            except BaseException:  # noqa: BLE001 - the parent reads the status, a person the trace
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1])

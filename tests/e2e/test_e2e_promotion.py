@@ -127,7 +127,7 @@ class Load:
 def stream(server: openai.OpenAI) -> None:
     messages = prompts.messages("Which port does ssh use?", f"The ssh service listens on port {time.monotonic_ns() % 60000}.")
     reason = None
-    for chunk in server.chat.completions.create(model=SLOT, messages=messages, max_tokens=8, temperature=0, stream=True):
+    for chunk in server.chat.completions.create(model=SLOT, messages=messages, max_tokens=4, temperature=0, stream=True):
         reason = chunk.choices[0].finish_reason or reason
     if reason not in ("stop", "length"):
         raise RuntimeError("the stream broke off")
@@ -158,15 +158,40 @@ def test_swaps_on_two_replicas_fail_no_request(both: Live, second_replica: Secon
     assert load.answers >= SWAPS
 
 
-def test_a_control_plane_killed_at_any_act_leaves_no_trace_but_in_the_ledger(both: Live) -> None:
+class Mortals:
+    """Control planes that die at a chosen act."""
+
+    def __init__(self, live: Live) -> None:
+        environment = {**stack_module.environment(live.settings), "GATEWRIGHT_PORT_BASE": PORT_BASE, "PYTHONPATH": str(Path.cwd())}
+        command = [sys.executable, "-m", "tests.e2e.promote_and_die", MODEL]
+        self.process = subprocess.Popen(command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def promote(self, act: int) -> int:
+        """Exit status: 0 when it ended before this act, -9 when it was killed there."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{act}\n")
+        self.process.stdin.flush()
+        status = int(self.process.stdout.readline())
+        assert status in (0, -9), "see the trace above"
+        return status
+
+    def close(self) -> None:
+        self.process.communicate(timeout=30)
+
+
+@pytest.fixture
+def mortals(both: Live) -> Iterator[Mortals]:
+    found = Mortals(both)
+    yield found
+    found.close()
+
+
+def test_a_control_plane_killed_at_any_act_leaves_no_trace_but_in_the_ledger(both: Live, mortals: Mortals) -> None:
     outcomes = set()
-    environment = {**stack_module.environment(both.settings), "GATEWRIGHT_PORT_BASE": PORT_BASE, "PYTHONPATH": str(Path.cwd())}
     for act in range(MOST_ACTS):
         before = both.api.model(MODEL).live
-        ended = subprocess.run(
-            [sys.executable, "-m", "tests.e2e.promote_and_die", MODEL, str(act)], env=environment, check=False, capture_output=True
-        )
-        assert ended.returncode in (0, -9), ended.stderr.decode()[-2000:]
+        ended = mortals.promote(act)
         settle(both)
         after = both.api.model(MODEL)
         outcomes.add("after" if after.live != before else "before")
@@ -175,9 +200,9 @@ def test_a_control_plane_killed_at_any_act_leaves_no_trace_but_in_the_ledger(bot
         (slot,) = [slot for slot in replica.slots if slot.name == SLOT]
         assert (slot.state, slot.wanted_version) == ("agrees", after.live)
         assert both.api.audit().faults == ()
-        if ended.returncode == 0:
+        if ended == 0:
             break
-    assert ended.returncode == 0, "the promotion has more acts than were tried"
+    assert ended == 0, "the promotion has more acts than were tried"
     assert outcomes == {"before", "after"}
 
 
