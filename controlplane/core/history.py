@@ -55,11 +55,6 @@ def decided(entries: Iterable[Entry]) -> Decided | None:
     return Decided(entry.version, int(replaces) if replaces.isdigit() else None)
 
 
-def live_at(entries: Iterable[Entry], moment: datetime) -> Entry | None:
-    """The entry that made live what was live at this moment; None when nothing was."""
-    return _newest(entry for entry in entries if entry.at <= moment)
-
-
 def drift(aliases: Mapping[str, int], last: Decided | None) -> list[AliasDrift]:
     """The protected aliases that do not point where the last decision put them."""
     if last is None:

@@ -33,12 +33,6 @@ def test_the_last_decision_counts() -> None:
     assert history.decided([event(1, "promoted", None)]) is None
 
 
-@pytest.mark.parametrize(("hour", "version"), [(0, None), (1, 1), (2, 1), (3, 2), (4, 1), (99, 1)])
-def test_what_was_live_then(hour: int, version: int | None) -> None:
-    found = history.live_at(EVENTS, NOON + timedelta(hours=hour))
-    assert (found.version if found else None) == version
-
-
 @pytest.mark.parametrize(
     ("aliases", "drifted"),
     [
