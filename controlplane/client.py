@@ -154,13 +154,20 @@ class Client:
     def plan(self, name: str, source_alias: str = "perf-passed") -> wire.Plan:
         return self._one(wire.Plan, "GET", f"models/{_part(name)}/plan", params={"source_alias": source_alias})
 
-    def promote(self, name: str, source_alias: str, reason: str, *, override: bool = False) -> wire.Promotion:
-        """Returns when every replica answers from the version and the aliases have moved."""
-        body = wire.Promote(source_alias=source_alias, reason=reason, override=override)
+    def promote(
+        self, name: str, source_alias: str, reason: str, *, override: bool = False, expected_live: int | None = None
+    ) -> wire.Promotion:
+        """Returns when every replica answers from the version and the aliases have moved.
+
+        Args:
+            expected_live: the version the caller saw live, 0 for none; raises Conflict when another one is by now.
+        """
+        body = wire.Promote(source_alias=source_alias, reason=reason, override=override, expected_live=expected_live)
         return self._one(wire.Promotion, "POST", f"models/{_part(name)}/promotions", body=body)
 
-    def rollback(self, name: str, reason: str) -> wire.Promotion:
-        return self._one(wire.Promotion, "POST", f"models/{_part(name)}/rollback", body=wire.Rollback(reason=reason))
+    def rollback(self, name: str, reason: str, *, expected_live: int | None = None) -> wire.Promotion:
+        body = wire.Rollback(reason=reason, expected_live=expected_live)
+        return self._one(wire.Promotion, "POST", f"models/{_part(name)}/rollback", body=body)
 
     def drift(self, name: str) -> list[wire.AliasDrift]:
         """Aliases that were moved outside Gatewright."""

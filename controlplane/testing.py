@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from controlplane import ports
-from controlplane.core import adapters, chain, datasets, errors, fingerprints, lifecycle, runs
+from controlplane.core import adapters, chain, datasets, errors, fingerprints, journal, lifecycle, runs
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -393,7 +393,7 @@ class FakeLedger:
         with self._lock:
             for other in self._promotions.values():
                 if other.model == record.model and other.state == "running":
-                    raise errors.Conflict(f"{other.actor} is promoting {other.model} version {other.version}.", hint="Wait until it ended.")
+                    raise journal.taken(other.model, other.version, other.actor, other.started_at, None)
             self._promotions[record.id] = record
         return record
 

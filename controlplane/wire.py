@@ -285,15 +285,22 @@ class Plan(Body):
 
 
 class Promote(Body):
-    """`override` goes past the promotion policy; it needs a reason, and the ledger shows it in bold."""
+    """`override` goes past the promotion policy; it needs a reason, and the ledger shows it in bold.
+
+    `expected_live` is the version the caller saw live, 0 for none: when another one is by now, the answer is a conflict.
+    """
 
     source_alias: str = "perf-passed"
     reason: str = ""
     override: bool = False
+    expected_live: int | None = Field(None, ge=0)
 
 
 class Rollback(Body):
+    """`expected_live` as in a promotion."""
+
     reason: str = ""
+    expected_live: int | None = Field(None, ge=0)
 
 
 class ReplicaProof(Body):

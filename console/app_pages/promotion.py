@@ -201,9 +201,10 @@ def _apply(plan: wire.Plan, reason: str, *, override: bool = False) -> None:
         client = session.client()
 
         def act() -> wire.Promotion:
+            seen = plan.replaces or 0
             if plan.is_rollback:
-                return client.rollback(plan.model, reason)
-            return client.promote(plan.model, plan.source_alias, reason, override=override)
+                return client.rollback(plan.model, reason, expected_live=seen)
+            return client.promote(plan.model, plan.source_alias, reason, override=override, expected_live=seen)
 
         try:
             done = _watched(client, plan, act)

@@ -23,7 +23,7 @@ def plan(name: str, plane: access.Plane, source_alias: str = lifecycle.Alias.PER
 @router.post("/models/{name}/promotions", status_code=201)
 def promote(name: str, body: wire.Promote, plane: access.Plane, caller: access.Caller) -> wire.Promotion:
     reasoned = replace(caller, reason=body.reason)
-    record = plane.promoter.promote(name, body.source_alias, reasoned, is_policy_overridden=body.override)
+    record = plane.promoter.promote(name, body.source_alias, reasoned, is_policy_overridden=body.override, expected_live=body.expected_live)
     return models.shown_promotion(record)
 
 
@@ -63,7 +63,8 @@ def audit(plane: access.Plane) -> wire.Audit:
 
 @router.post("/models/{name}/rollback", status_code=201)
 def rollback(name: str, body: wire.Rollback, plane: access.Plane, caller: access.Caller) -> wire.Promotion:
-    return models.shown_promotion(plane.promoter.promote(name, lifecycle.Alias.PREVIOUS, replace(caller, reason=body.reason)))
+    reasoned = replace(caller, reason=body.reason)
+    return models.shown_promotion(plane.promoter.promote(name, lifecycle.Alias.PREVIOUS, reasoned, expected_live=body.expected_live))
 
 
 @router.get("/models/{name}/promotions")

@@ -78,13 +78,14 @@ def promote(
 ) -> None:
     """Make a version live on every replica; the live one becomes previous."""
     api = session.patient(ctx)
-    _conclude(_settled(api, api.promote(model, source_alias, reason, override=override)), json)
+    live = api.model(model).live or 0
+    _conclude(_settled(api, api.promote(model, source_alias, reason, override=override, expected_live=live)), json)
 
 
 def rollback(ctx: typer.Context, model: ModelName, reason: Reason = "", json: output.JsonFlag = False) -> None:
     """Make the previous version live again."""
     api = session.patient(ctx)
-    _conclude(_settled(api, api.rollback(model, reason)), json)
+    _conclude(_settled(api, api.rollback(model, reason, expected_live=api.model(model).live or 0)), json)
 
 
 def adopt(ctx: typer.Context, model: ModelName, reason: Reason = "") -> None:

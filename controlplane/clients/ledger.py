@@ -126,10 +126,7 @@ class SqlLedger:
     def _conflict(self, record: ports.PromotionRecord) -> errors.Conflict:
         for other in self.promotions(record.model):
             if other.state == journal.State.RUNNING:
-                return errors.Conflict(
-                    f"{other.actor} is promoting {other.model} version {other.version} since {other.started_at:%Y-%m-%d %H:%M:%S} UTC.",
-                    hint="Wait until it has ended, then look at what is live.",
-                )
+                return journal.taken(other.model, other.version, other.actor, other.started_at, None)
         return errors.Conflict(f"Promotion {record.id} is recorded already.", hint="Read it, and open a new one if need be.")
 
 

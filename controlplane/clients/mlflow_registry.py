@@ -65,12 +65,10 @@ class MlflowRegistry:
         kind, _, value = source.partition(":")
         if not (kind == "version" and value.isdecimal()) and not (kind == "alias" and value):
             raise errors.InvalidInput(f"{source!r} names no version.", hint="Write alias:<alias> or version:<number>.")
-        aliases = self.model(name).aliases
-        number = aliases.get(value) if kind == "alias" else int(value)
-        if number is None:
-            raise errors.NotFound(f"No version of {name} carries the alias {value!r}.", hint=f"Set are: {', '.join(aliases) or 'none'}.")
+        number = value if kind == "version" else str(self._carrying(name, value))
         with self._server.asked(f"version {number} of model {name!r}") as client:
-            return _version(client.get_model_version(name, str(number)), aliases)
+            found = client.get_model_version(adapters.check_model_name(name), number)
+        return _version(found, dict.fromkeys(found.aliases, int(found.version)))
 
     def register(self, name: str, run_id: str, tags: Mapping[str, str]) -> ports.Version:
         adapters.check_model_name(name)
@@ -105,6 +103,12 @@ class MlflowRegistry:
     def delete(self, version: ports.Version) -> None:
         with self._server.asked(f"version {version.number} of model {version.model!r}") as client:
             client.delete_model_version(version.model, str(version.number))
+
+    def _carrying(self, name: str, alias: str) -> int:
+        aliases = self.model(name).aliases
+        if alias not in aliases:
+            raise errors.NotFound(f"No version of {name} carries the alias {alias!r}.", hint=f"Set are: {', '.join(aliases) or 'none'}.")
+        return aliases[alias]
 
     def _require_adapter(self, run_id: str) -> None:
         with self._server.asked(f"run {run_id!r}") as client:

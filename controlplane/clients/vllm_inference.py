@@ -66,9 +66,11 @@ class VllmReplica:
         if self._root(slot) == str(directory):
             return ports.Swap(str(directory), time.perf_counter() - started)
         self.unload(slot)
-        warning = ""
         # The plugin has swapped by now; a plain resolver does so at the next request; a server without either must be told.
-        if self._root(slot) != str(directory) and not self._answers(slot):
+        if self._root(slot) == str(directory):
+            return ports.Swap(str(directory), time.perf_counter() - started)
+        warning = ""
+        if not self._answers(slot):
             body = {"lora_name": slot, "lora_path": str(directory)}
             self._checked(self._send("POST", "/v1/load_lora_adapter", json=body, timeout=self._answer_seconds))
             warning = f"{self.address} has no Gatewright plugin: while the adapter was loaded, {slot} answered 404."

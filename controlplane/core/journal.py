@@ -5,7 +5,10 @@ The phase is written before its first act, so that what a phase may have touched
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
+
+from controlplane.core import errors
 
 
 class Phase(StrEnum):
@@ -52,3 +55,12 @@ def recovery(phase: Phase) -> Recovery:
             return Recovery.PUT_BACK
         case Phase.NAMING:
             return Recovery.FINISH
+
+
+def taken(model: str, version: int, actor: str, started_at: datetime, ended_at: datetime | None) -> errors.Conflict:
+    """Somebody else's promotion of this model came first: it runs still, or ended after the caller last looked."""
+    since = f"{started_at:%Y-%m-%d %H:%M:%S} UTC"
+    if ended_at is None:
+        hint = "Wait until it has ended, then look at what is live."
+        return errors.Conflict(f"{actor} is promoting {model} version {version} since {since}.", hint=hint)
+    return errors.Conflict(f"{actor} promoted {model} version {version} meanwhile, at {since}.", hint="Look at what is live now.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controlplane import ports
-from controlplane.core import adapters, errors, lifecycle, runs, workflow_spec, workflows
+from controlplane.core import adapters, errors, journal, lifecycle, runs, workflow_spec, workflows
 
 NEEDS_MODEL = ("deployment", "evaluation", "performance", "promote")
 
@@ -71,7 +71,7 @@ class Launcher:
         lifecycle.plan_promotion(model.aliases, lifecycle.Alias(source), self.required)
         for record in self.ledger.promotions(model.name, limit=5):
             if record.state == "running":
-                raise errors.Conflict(f"{record.actor} is promoting {model.name} version {record.version}.", hint="Wait until it ended.")
+                raise journal.taken(model.name, record.version, record.actor, record.started_at, None)
 
     def _note(self, run: runs.Run, action: str, actor: str, interface: str) -> None:
         details = {"run": run.id, "workflow": run.workflow}

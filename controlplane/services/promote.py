@@ -6,7 +6,7 @@ The journal is written ahead of every act; `recover` finishes or undoes what a k
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -47,23 +47,34 @@ class Promoter:
     may_degrade: bool = False
     stuck: set[str] = field(default_factory=set)
 
-    def promote(self, model: str, source: str, caller: Caller, *, is_policy_overridden: bool = False) -> ports.PromotionRecord:
+    def promote(
+        self, model: str, source: str, caller: Caller, *, is_policy_overridden: bool = False, expected_live: int | None = None
+    ) -> ports.PromotionRecord:
         """The closed record, with the proof of each replica.
+
+        Args:
+            expected_live: the version that the caller saw live, 0 for none, so that two people who press at once do not undo each other.
 
         Raises:
             Refused: a rule said no, or an override came without a reason.
-            Conflict: another promotion of this model runs; it names the holder.
+            Conflict: another promotion of this model runs, or has ended since the caller looked; it names who and since when.
             Unreachable, OutsideError: nothing has changed; replicas were put back.
         """
         if is_policy_overridden and not caller.reason.strip():
             raise errors.Refused("An override needs a reason.", hint="Say why the gates do not matter this time; the ledger keeps it.")
-        return self._run(model, source, caller, lambda: self.plan(model, source, is_policy_overridden=is_policy_overridden))
+
+        def decide(aliases: Mapping[str, int]) -> lifecycle.Promotion:
+            if expected_live is not None and aliases.get(lifecycle.Alias.LIVE, 0) != expected_live:
+                raise self._overtaken(model)
+            return self._planned(model, aliases, source, is_policy_overridden=is_policy_overridden)
+
+        return self._run(model, source, caller, decide)
 
     def adopt(self, model: str, caller: Caller) -> ports.PromotionRecord:
         """Serve what somebody made live in the registry itself. Raises as `promote` does."""
         if not self.drift(model):
             raise errors.Refused(f"No alias of {model} was moved outside Gatewright.", hint="Nothing to adopt.")
-        return self._run(model, ADOPT, caller, lambda: lifecycle.plan_adoption(self.registry.model(model).aliases))
+        return self._run(model, ADOPT, caller, lifecycle.plan_adoption)
 
     def revert(self, model: str, caller: Caller) -> ports.Event:
         """Put the aliases back to where the last decision put them; the servers have not moved.
@@ -84,19 +95,11 @@ class Promoter:
 
     def plan(self, model: str, source: str, *, is_policy_overridden: bool = False) -> lifecycle.Promotion:
         """What a promotion would change now. Raises Refused, NotFound, InvalidInput."""
-        aliases = self.registry.model(model).aliases
-        if found := history.drift(aliases, self._decided(model)):
-            raise errors.Refused(
-                f"The alias {found[0].alias} of {model} was moved outside Gatewright, to version {found[0].found or 'none'}.",
-                hint="Adopt or revert that first.",
-            )
-        return lifecycle.plan_promotion(aliases, _alias(source), self.required, is_policy_overridden=is_policy_overridden)
+        return self._planned(model, self.registry.model(model).aliases, source, is_policy_overridden=is_policy_overridden)
 
     def drift(self, model: str) -> list[history.AliasDrift]:
         """Aliases that were moved behind our back; none while a promotion of ours moves them. Raises NotFound."""
-        if any(record.state is journal.State.RUNNING for record in self.ledger.promotions(model, limit=1)):
-            return []
-        return history.drift(self.registry.model(model).aliases, self._decided(model))
+        return self._drift(model, self.registry.model(model).aliases)
 
     def recover(self) -> None:
         """Settles promotions that a dead process left open, or ours when it could not undo one; what cannot be settled now waits."""
@@ -108,14 +111,49 @@ class Promoter:
                 except errors.GatewrightError as error:
                     logger.warning("promotion %s stays open: %s", record.id, error)
 
-    def _run(self, model: str, source: str, caller: Caller, decide: Callable[[], lifecycle.Promotion]) -> ports.PromotionRecord:
-        plan = decide()
-        record = self.ledger.open_promotion(self._record(model, plan, source, caller))
+    def _drift(self, model: str, aliases: Mapping[str, int]) -> list[history.AliasDrift]:
+        newest = self._newest(model)
+        return [] if newest is not None and not newest.state.is_final else history.drift(aliases, self._decided(model))
+
+    def _planned(self, model: str, aliases: Mapping[str, int], source: str, *, is_policy_overridden: bool = False) -> lifecycle.Promotion:
+        if found := self._drift(model, aliases):
+            raise errors.Refused(
+                f"The alias {found[0].alias} of {model} was moved outside Gatewright, to version {found[0].found or 'none'}.",
+                hint="Adopt or revert that first.",
+            )
+        return lifecycle.plan_promotion(aliases, _alias(source), self.required, is_policy_overridden=is_policy_overridden)
+
+    def _aliases_at_rest(self, model: str) -> Mapping[str, int]:
+        """Raises Conflict while a promotion moves them: what is read in between is neither before nor after."""
+        before = self._newest(model)
+        aliases = self.registry.model(model).aliases
+        after = self._newest(model)
+        if after is not None and (not after.state.is_final or before != after):
+            raise self._overtaken(model)
+        return aliases
+
+    def _overtaken(self, model: str) -> errors.Conflict:
+        """Who was first."""
+        newest = self._newest(model)
+        if newest is None:
+            return errors.Conflict(f"What is live of {model} changed meanwhile.", hint="Look at the plan again.")
+        return journal.taken(newest.model, newest.version, newest.actor, newest.started_at, newest.ended_at)
+
+    def _newest(self, model: str) -> ports.PromotionRecord | None:
+        return next(iter(self.ledger.promotions(model, limit=1)), None)
+
+    def _run(
+        self, model: str, source: str, caller: Caller, decide: Callable[[Mapping[str, int]], lifecycle.Promotion]
+    ) -> ports.PromotionRecord:
+        plan = decide(self._aliases_at_rest(model))
+        pair = self._pair(model, plan)
+        record = self.ledger.open_promotion(self._record(plan, pair, source, caller))
         try:
             # Another promotion may have ended between the plan and the record: only what holds now counts.
-            if decide() != plan:
+            aliases = self.registry.model(model).aliases
+            if decide(aliases) != plan:
                 raise errors.Conflict(f"The aliases of {model} changed meanwhile.", hint="Look at the plan again.")
-            return self._carry_out(record, plan)
+            return self._carry_out(record, pair, plan, aliases)
         except errors.GatewrightError as error:
             if record.id not in self.stuck:
                 self._close_failed(record, error)
@@ -124,10 +162,11 @@ class Promoter:
             self.stuck.add(record.id)
             raise
 
-    def _carry_out(self, record: ports.PromotionRecord, plan: lifecycle.Promotion) -> ports.PromotionRecord:
-        before = self.registry.model(record.model).aliases
-        target = self._target(record)
-        former = self._home_of(record.model, record.replaces)
+    def _carry_out(
+        self, record: ports.PromotionRecord, pair: _Pair, plan: lifecycle.Promotion, before: Mapping[str, int]
+    ) -> ports.PromotionRecord:
+        target = self._target(pair.new)
+        former = self._home_of(pair.old)
         if not self.may_degrade:
             self.swapper.require_answers()
         watched = _Watched(self.ledger, record)
@@ -141,7 +180,7 @@ class Promoter:
             self._undo(watched, former, lifecycle.undo(plan, before))
             raise
         try:
-            return self._conclude(watched.record)
+            return self._conclude(watched.record, pair.new)
         except errors.GatewrightError:
             # It is live; only its record is not written yet.
             self.stuck.add(record.id)
@@ -149,7 +188,7 @@ class Promoter:
 
     def _close_failed(self, record: ports.PromotionRecord, error: errors.GatewrightError) -> None:
         try:
-            self._close(self._latest(record), journal.State.FAILED, str(error))
+            self._fail(self._latest(record), str(error))
         except errors.GatewrightError as fault:
             logger.warning("closing promotion %s: %s", record.id, fault)
             self.stuck.add(record.id)
@@ -168,35 +207,37 @@ class Promoter:
     def _settle(self, record: ports.PromotionRecord) -> None:
         match journal.recovery(record.phase):
             case journal.Recovery.CLOSE:
-                self._close(record, journal.State.FAILED, "The control plane stopped before anything changed; nothing was promoted.")
+                self._fail(record, "The control plane stopped before anything changed; nothing was promoted.")
             case journal.Recovery.PUT_BACK:
-                former = self._home_of(record.model, record.replaces)
+                former = self._home_of(self._replaced(record.model, record.replaces))
                 replicas = self.swapper.put_back(adapters.live_slot(record.model), former, record.replicas)
                 told = "The control plane stopped before any alias moved; every replica was put back."
-                self._close(replace(record, replicas=replicas), journal.State.FAILED, told)
+                self._fail(replace(record, replicas=replicas), told)
             case journal.Recovery.FINISH:
                 self._finish(record)
 
     def _finish(self, record: ports.PromotionRecord) -> None:
         """Every replica had been verified. One that is away now is healed when it comes back, and must not lock the model till then."""
         watched = _Watched(self.ledger, record)
+        version = self.registry.resolve(record.model, f"version:{record.version}")
         try:
-            watched.see(self.swapper.swap_all(self._target(record), watched.see, may_degrade=True))
+            watched.see(self.swapper.swap_all(self._target(version), watched.see, may_degrade=True))
         except errors.GatewrightError as error:
             logger.warning("no replica follows promotion %s yet: %s", record.id, error)
         if record.source_alias != ADOPT:
             aliases = self.registry.model(record.model).aliases
             self.registry.apply(record.model, lifecycle.rest(aliases, record.version, record.replaces))
-        self._conclude(watched.record)
+        self._conclude(watched.record, version)
 
-    def _conclude(self, record: ports.PromotionRecord) -> ports.PromotionRecord:
+    def _conclude(self, record: ports.PromotionRecord, version: ports.Version) -> ports.PromotionRecord:
         is_whole = all(replica.state is journal.ReplicaState.VERIFIED for replica in record.replicas)
-        return self._close(record, journal.State.DONE if is_whole else journal.State.DEGRADED)
-
-    def _close(self, record: ports.PromotionRecord, state: journal.State, error: str = "") -> ports.PromotionRecord:
-        closed = replace(record, state=state, ended_at=self.now(), error=error)
-        self.ledger.close_promotion(closed, None if state is journal.State.FAILED else self._event(closed))
+        state = journal.State.DONE if is_whole else journal.State.DEGRADED
+        closed = replace(record, state=state, ended_at=self.now())
+        self.ledger.close_promotion(closed, self._event(closed, _evidence(version)))
         return closed
+
+    def _fail(self, record: ports.PromotionRecord, error: str) -> None:
+        self.ledger.close_promotion(replace(record, state=journal.State.FAILED, ended_at=self.now(), error=error), None)
 
     def _latest(self, record: ports.PromotionRecord) -> ports.PromotionRecord:
         """The record with what was noted about its replicas meanwhile."""
@@ -205,14 +246,21 @@ class Promoter:
     def _decided(self, model: str) -> history.Decided | None:
         return history.decided(self.ledger.latest(model, history.LIVE_ACTIONS))
 
-    def _target(self, record: ports.PromotionRecord) -> swap.Target:
-        version = self.registry.resolve(record.model, f"version:{record.version}")
+    def _target(self, version: ports.Version) -> swap.Target:
         directory = self.swapper.server.install(version)
         recorded = fingerprints.from_text(version.tags.get(fingerprints.TAG, ""))
-        return swap.Target(adapters.live_slot(record.model), directory, recorded)
+        return swap.Target(adapters.live_slot(version.model), directory, recorded)
 
-    def _home_of(self, model: str, version: int | None) -> Path | None:
-        return None if version is None else self.swapper.server.install(self.registry.resolve(model, f"version:{version}"))
+    def _home_of(self, version: ports.Version | None) -> Path | None:
+        """Where the servers read what they answer from now; it was checked when it was installed."""
+        return None if version is None else self.swapper.server.adapters.home(version)
+
+    def _pair(self, model: str, plan: lifecycle.Promotion) -> _Pair:
+        new = self.registry.resolve(model, f"version:{plan.version}")
+        return _Pair(new, self._replaced(model, self._served_before(model, plan)))
+
+    def _replaced(self, model: str, number: int | None) -> ports.Version | None:
+        return None if number is None else self.registry.resolve(model, f"version:{number}")
 
     def _require_live(self, model: str, version: int) -> None:
         live = self.registry.model(model).aliases.get(lifecycle.Alias.LIVE)
@@ -221,13 +269,12 @@ class Promoter:
                 f"The alias live points at {live}, not {version}: somebody moved it.", hint="Look at MLflow, then try again."
             )
 
-    def _record(self, model: str, plan: lifecycle.Promotion, source: str, caller: Caller) -> ports.PromotionRecord:
-        replaces = self._served_before(model, plan)
+    def _record(self, plan: lifecycle.Promotion, pair: _Pair, source: str, caller: Caller) -> ports.PromotionRecord:
         return ports.PromotionRecord(
             id=self.new_id(),
-            model=model,
-            version=plan.version,
-            replaces=replaces,
+            model=pair.new.model,
+            version=pair.new.number,
+            replaces=pair.old.number if pair.old else None,
             is_rollback=plan.is_rollback,
             source_alias=source,
             actor=caller.actor,
@@ -236,8 +283,8 @@ class Promoter:
             started_at=self.now(),
             holder=self.holder,
             override=plan.override,
-            digest=self.registry.resolve(model, f"version:{plan.version}").digest,
-            replaced_digest=self.registry.resolve(model, f"version:{replaces}").digest if replaces is not None else "",
+            digest=pair.new.digest,
+            replaced_digest=pair.old.digest if pair.old else "",
             replicas=self.swapper.waiting(),
         )
 
@@ -246,7 +293,7 @@ class Promoter:
         last = self._decided(model)
         return last.live if plan.changes == () and last is not None else plan.replaces
 
-    def _event(self, record: ports.PromotionRecord) -> ports.Event:
+    def _event(self, record: ports.PromotionRecord, evidence: Mapping[str, str]) -> ports.Event:
         """The ledger's entry; for an adoption `replaces` is what the registry calls previous."""
         details = {
             "promotion": record.id,
@@ -255,7 +302,7 @@ class Promoter:
             "replaced-digest": record.replaced_digest,
             "source-alias": record.source_alias,
             "outcome": record.state,
-            **self._evidence(record),
+            **evidence,
         }
         if record.source_alias == ADOPT:
             details["replaces"] = str(self.registry.model(record.model).aliases.get(lifecycle.Alias.PREVIOUS) or "")
@@ -265,10 +312,13 @@ class Promoter:
             self.now(), record.actor, record.interface, _action(record), record.model, record.version, record.reason, details
         )
 
-    def _evidence(self, record: ports.PromotionRecord) -> dict[str, str]:
-        """Run ids of the version's verdicts, as the gates tagged them."""
-        tags = self.registry.resolve(record.model, f"version:{record.version}").tags
-        return {name: value for name, value in tags.items() if name.endswith(("-run", "-outcome"))}
+
+@dataclass(frozen=True)
+class _Pair:
+    """What is to be live, and what the servers answer with until then."""
+
+    new: ports.Version
+    old: ports.Version | None
 
 
 @dataclass
@@ -285,6 +335,11 @@ class _Watched:
     def see(self, replicas: tuple[ports.ReplicaProof, ...]) -> None:
         self.record = replace(self.record, replicas=replicas)
         self.ledger.save_promotion(self.record)
+
+
+def _evidence(version: ports.Version) -> dict[str, str]:
+    """Run ids of the version's verdicts, as the gates tagged them."""
+    return {name: value for name, value in version.tags.items() if name.endswith(("-run", "-outcome"))}
 
 
 def _action(record: ports.PromotionRecord) -> str:

@@ -216,12 +216,14 @@ class FakeClient:
         self._called("revert", name, reason)
         self.drifts = ()
 
-    def promote(self, name: str, source_alias: str, reason: str, *, override: bool = False) -> wire.Promotion:
-        self._called("promote", name, source_alias, reason, override)
+    def promote(
+        self, name: str, source_alias: str, reason: str, *, override: bool = False, expected_live: int | None = None
+    ) -> wire.Promotion:
+        self._called("promote", name, source_alias, reason, override, expected_live)
         return self._moved(self.version_count, self.live, False, source_alias, reason)
 
-    def rollback(self, name: str, reason: str) -> wire.Promotion:
-        self._called("rollback", name, reason)
+    def rollback(self, name: str, reason: str, *, expected_live: int | None = None) -> wire.Promotion:
+        self._called("rollback", name, reason, expected_live)
         return self._moved(self.before, self.live, True, "previous", reason)
 
     def promotions(self, name: str = "", limit: int = 100) -> list[wire.Promotion]:

@@ -210,7 +210,7 @@ def test_a_promotion_waits_for_a_reason_then_says_what_it_did(fake: FakeClient) 
     assert app.button(key="promotion_promote").disabled
     app.text_input(key="promotion_reason").set_value("Better and as fast").run()
     app.button(key="promotion_promote").click().run()
-    assert ("promote", (MODEL, "perf-passed", "Better and as fast", False)) in fake.calls
+    assert ("promote", (MODEL, "perf-passed", "Better and as fast", False, 5)) in fake.calls
     assert "Promoted: v6 is live." in _seen(app)
     assert "6-069f3c51d7e0" in _seen(app)
 
@@ -224,7 +224,7 @@ def test_a_refused_promotion_is_a_disabled_button_with_the_reason(fake: FakeClie
 
 
 def test_a_failed_promotion_says_so_and_claims_nothing(fake: FakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(name: str, source_alias: str, reason: str, *, override: bool) -> wire.Promotion:
+    def fail(name: str, source_alias: str, reason: str, *, override: bool, expected_live: int) -> wire.Promotion:
         raise errors.Conflict("A promotion of ops-qa by grace is running.", hint="Wait for it to end.")
 
     monkeypatch.setattr(fake, "promote", fail)
@@ -242,7 +242,7 @@ def test_the_policy_is_overridden_with_a_reason_apart_from_the_ordinary_press(fa
     assert app.button(key="promotion_override_confirm").disabled
     app.text_input(key="promotion_override_reason").set_value("Hotfix").run()
     app.button(key="promotion_override_confirm").click().run()
-    assert ("promote", (MODEL, "staged", "Hotfix", True)) in fake.calls
+    assert ("promote", (MODEL, "staged", "Hotfix", True, 5)) in fake.calls
 
 
 @pytest.mark.parametrize("verb", ["adopt", "revert"])
@@ -268,7 +268,7 @@ def test_rolling_back_is_confirmed_with_a_reason(fake: FakeClient) -> None:
     assert app.button(key="promotion_rollback_confirm").disabled
     app.text_input(key="promotion_rollback_reason").set_value("Too terse").run()
     app.button(key="promotion_rollback_confirm").click().run()
-    assert ("rollback", (MODEL, "Too terse")) in fake.calls
+    assert ("rollback", (MODEL, "Too terse", 5)) in fake.calls
     assert "Rolled back: v4 is live." in _seen(app)
 
 

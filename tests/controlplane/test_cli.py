@@ -168,12 +168,19 @@ class Api:
     def audit(self) -> wire.Audit:
         return wire.Audit(entries=2, models=1, head="abc", faults=self.faults)
 
-    def promote(self, name: str, source_alias: str, reason: str, *, override: bool = False) -> wire.Promotion:
-        self._answer("promote", name, source_alias, reason, override)
+    def model(self, name: str) -> wire.Model:
+        if self.fault is not None:
+            raise self.fault
+        return wire.Model(name=name, aliases={"live": 3}, created_at=NOW, live=3)
+
+    def promote(
+        self, name: str, source_alias: str, reason: str, *, override: bool = False, expected_live: int | None = None
+    ) -> wire.Promotion:
+        self._answer("promote", name, source_alias, reason, override, expected_live)
         return promotion(self.promotion_states[0], "replica drifted")
 
-    def rollback(self, name: str, reason: str) -> wire.Promotion:
-        self._answer("rollback", name, reason)
+    def rollback(self, name: str, reason: str, *, expected_live: int | None = None) -> wire.Promotion:
+        self._answer("rollback", name, reason, expected_live)
         return promotion(self.promotion_states[0])
 
     def promotions(self, name: str = "", limit: int = 100) -> list[wire.Promotion]:
@@ -437,7 +444,7 @@ def test_promote_waits_for_the_journal_and_shows_the_proof(gatewright: Terminal)
     gatewright.api.promotion_states = ["running", "running", "done"]
     result = gatewright("promote", "ops-qa", "--source-alias", "staged", "--reason", "better")
     assert result.exit_code == 0
-    assert gatewright.api.calls == [("promote", "ops-qa", "staged", "better", False)]
+    assert gatewright.api.calls == [("promote", "ops-qa", "staged", "better", False, 3)]
     assert "ops-qa v2 is live; v1 is previous." in result.stdout
     assert "/adapters/ops-qa/2-dddddddddddd" in result.stdout
 
@@ -445,7 +452,7 @@ def test_promote_waits_for_the_journal_and_shows_the_proof(gatewright: Terminal)
 def test_a_failed_promotion_exits_1(gatewright: Terminal) -> None:
     gatewright.api.promotion_states = ["failed"]
     result = gatewright("promote", "ops-qa")
-    assert gatewright.api.calls == [("promote", "ops-qa", "perf-passed", "", False)]
+    assert gatewright.api.calls == [("promote", "ops-qa", "perf-passed", "", False, 3)]
     assert result.exit_code == 1
     assert "replica drifted" in result.stderr
 
@@ -453,7 +460,7 @@ def test_a_failed_promotion_exits_1(gatewright: Terminal) -> None:
 def test_rollback(gatewright: Terminal) -> None:
     result = gatewright("rollback", "ops-qa", "--reason", "slow", "--json")
     assert json.loads(result.stdout) == promotion("done").model_dump(mode="json")
-    assert gatewright.api.calls == [("rollback", "ops-qa", "slow")]
+    assert gatewright.api.calls == [("rollback", "ops-qa", "slow", 3)]
 
 
 def pieces(**end_of_live: Any) -> list[wire.ComparisonEvent]:
@@ -496,7 +503,7 @@ def test_history_at_answers_in_words_and_as_json(gatewright: Terminal) -> None:
 
 def test_an_override_is_asked_for_by_name(gatewright: Terminal) -> None:
     assert gatewright("promote", "ops-qa", "--source-alias", "staged", "--override", "--reason", "hotfix").exit_code == 0
-    assert gatewright.api.calls == [("promote", "ops-qa", "staged", "hotfix", True)]
+    assert gatewright.api.calls == [("promote", "ops-qa", "staged", "hotfix", True, 3)]
 
 
 def test_what_was_overridden_stands_out_in_the_history(gatewright: Terminal) -> None:

@@ -285,7 +285,8 @@ def test_recovery_closes_what_was_cut_off_before_anything_was_touched(ready):
 def opened(world, actor):
     """A promotion that this plane has just begun."""
     promoter = world.plane.promoter
-    return promoter._record(MODEL, promoter.plan(MODEL, "perf-passed"), "perf-passed", replace(ADA, actor=actor))
+    plan = promoter.plan(MODEL, "perf-passed")
+    return promoter._record(plan, promoter._pair(MODEL, plan), "perf-passed", replace(ADA, actor=actor))
 
 
 def test_of_twenty_at_once_one_wins_and_the_losers_are_told_who(ready):
@@ -370,9 +371,9 @@ def test_an_override_of_nothing_is_no_override(ready):
 
 def recorded(world, number, says):
     """Version `number` is known to answer so."""
-    words = tuple(tuple(fingerprints.Token(word, -0.5, {}) for word in f"{says} {prompt}".split()[:4]) for prompt in fingerprints.PROMPTS)
     version = world.registry.resolve(MODEL, f"version:{number}")
-    world.registry.tag(version, {fingerprints.TAG: fingerprints.to_text(fingerprints.Fingerprint("fake", words))})
+    teller = testing.FakeInference(slots={"slot": world.home_of(number)}, reply=lambda root, messages: f"{says} {messages[-1]['content']}")
+    world.registry.tag(version, {fingerprints.TAG: fingerprints.to_text(teller.fingerprint("slot"))})
 
 
 def test_answers_are_held_against_those_recorded(ready):
@@ -498,3 +499,28 @@ def test_a_database_that_goes_away_at_any_moment_leaves_nothing_torn(ready, call
     assert aliases(ready)["live"] == live
     assert ready.live_roots() == [str(ready.home_of(live))] * 2
     assert [event.action for event in ready.ledger.events()] == ["promoted"] * (live - 1)
+
+
+def test_whoever_saw_another_version_live_is_told_who_was_first(ready):
+    ready.plane.promoter.promote(MODEL, "perf-passed", replace(ADA, actor="grace"), expected_live=1)
+    before = dict(aliases(ready))
+    with pytest.raises(errors.Conflict, match="grace promoted ops-qa version 2 meanwhile, at 2026-01-01"):
+        ready.plane.promoter.promote(MODEL, "previous", ADA, expected_live=1)
+    assert aliases(ready) == before
+    assert len(ready.ledger.promotions()) == 1
+
+
+def test_aliases_in_the_middle_of_a_move_are_no_drift_but_a_conflict(ready):
+    refused = []
+    apply = ready.registry.apply
+
+    def halfway(name, changes):
+        for change in changes:
+            apply(name, [change])
+            with pytest.raises(errors.Conflict, match="ada is promoting ops-qa version 2 since") as caught:
+                ready.start_plane().promoter.promote(MODEL, "perf-passed", replace(ADA, actor="bob"))
+            refused.append(caught.value)
+
+    ready.registry.apply = halfway
+    ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    assert len(refused) > 2
