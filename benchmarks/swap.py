@@ -10,7 +10,8 @@ The ways, each with the same clients streaming from its slot:
 - in place: load the new directory over the old with `load_inplace`;
 - gatewright: a rollback through the API, with its journal, ledger, fingerprints and aliases.
 
-The floor is the least that any way must do without clients: copy the files once, one raw load call under a fresh name.
+The floor is the least that any way must do: copy the files once, one raw load call under a fresh name. "Answered" adds one token from the
+adapter, the least that any check by answers must wait for. All are measured alone; floor and Gatewright under the clients, too.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from controlplane import client as api_client
 from controlplane import settings as settings_module
 from controlplane.core import adapters
 
-CLIENTS = 4
+CLIENTS = 8
 MESSAGE = "The ssh service listens on port {}. Which port does ssh use?"
 
 
@@ -62,7 +63,7 @@ class Traffic:
 
     def _stream(self, http: httpx.Client, number: int) -> None:
         messages = [{"role": "user", "content": MESSAGE.format(number)}]
-        body = {"model": self.slot, "messages": messages, "max_tokens": 8, "temperature": 0, "stream": True}
+        body = {"model": self.slot, "messages": messages, "max_tokens": 2, "temperature": 0, "stream": True}
         with http.stream("POST", "/v1/chat/completions", json=body) as response:
             lines = list(response.iter_lines())
         if response.status_code != 200 or not any(line.endswith("[DONE]") for line in lines):
@@ -93,6 +94,9 @@ class Server:
     def load(self, name: str, path: Path, **more: Any) -> None:
         self.http.post("/v1/load_lora_adapter", json={"lora_name": name, "lora_path": str(path), **more}).raise_for_status()
 
+    def answer(self, name: str) -> None:
+        self.http.post("/v1/completions", json={"model": name, "prompt": "The ssh service", "max_tokens": 1}).raise_for_status()
+
     def unload(self, name: str) -> None:
         self.http.post("/v1/unload_lora_adapter", json={"lora_name": name})
 
@@ -108,13 +112,15 @@ def timed(act: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def floor(server: Server, homes: list[Path], folder: Path, swaps: int) -> list[float]:
-    seconds = []
+def floor(server: Server, homes: list[Path], folder: Path, swaps: int) -> tuple[list[float], list[float]]:
+    """Seconds until it was loaded, and until it had answered one token as well."""
+    loaded, answered = [], []
     for number in range(swaps):
         name, place = f"floor-{number}", folder / f"floor-{number}"
-        seconds.append(timed(lambda name=name, place=place, number=number: server.load(name, copied(homes[number % 2], place))))
+        loaded.append(timed(lambda name=name, place=place, number=number: server.load(name, copied(homes[number % 2], place))))
+        answered.append(loaded[-1] + timed(lambda name=name: server.answer(name)))
         server.unload(name)
-    return seconds
+    return loaded, answered
 
 
 def fixed_path(server: Server, homes: list[Path], folder: Path, swaps: int) -> tuple[list[float], Traffic]:
@@ -181,8 +187,10 @@ def main() -> None:
     homes = [settings.adapters_dir / adapters.directory_name(one.model, one.number, adapters.Digest(one.digest)) for one in pair]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        least = floor(server, homes, folder, arguments.swaps)
+        least, answered = floor(server, homes, folder, arguments.swaps)
         alone = quiet(api, arguments.model, arguments.swaps)
+        with traffic(server.address, adapters.live_slot(arguments.model)):
+            least_loaded, answered_loaded = floor(server, homes, folder, arguments.swaps)
         ways: dict[str, tuple[list[float], Traffic]] = {
             "fixed path": fixed_path(server, homes, folder, arguments.swaps),
             "in place": in_place(server, homes, folder, arguments.swaps),
@@ -191,15 +199,15 @@ def main() -> None:
     ways["gatewright"] = (verified, load)
     result = {
         "swaps": arguments.swaps,
+        "clients": CLIENTS,
         "replicas": len(settings.vllm_urls),
-        "floor_seconds_median": _median(least),
-        "gatewright_quiet_seconds_median": _median(alone),
-        "gatewright_quiet_over_floor": round(_median(alone) / _median(least), 2),
-        "gatewright_whole_call_under_load_seconds_median": _median(whole),
-        **{
-            f"{name.replace(' ', '_')}_under_load": {
-                "seconds_median": _median(seconds),
+        "alone": _beside(alone, least, answered),
+        "under_load": {**_beside(verified, least_loaded, answered_loaded), "whole_call_seconds": _median(whole)},
+        "ways_under_load": {
+            name: {
+                "seconds": _median(seconds),
                 "answered": load.answered,
+                "failed": len(load.failed),
                 "failed_per_swap": round(len(load.failed) / arguments.swaps, 2),
                 "failures": sorted(set(load.failed))[:3],
             }
@@ -207,6 +215,17 @@ def main() -> None:
         },
     }
     print(json.dumps(result, indent=2))
+
+
+def _beside(seconds: list[float], least: list[float], answered: list[float]) -> dict[str, float]:
+    ours, floor_seconds, answered_seconds = _median(seconds), _median(least), _median(answered)
+    return {
+        "gatewright_seconds": ours,
+        "floor_seconds": floor_seconds,
+        "answered_seconds": answered_seconds,
+        "over_floor": round(ours / floor_seconds, 1),
+        "over_answered": round(ours / answered_seconds, 1),
+    }
 
 
 def _median(values: list[float]) -> float:

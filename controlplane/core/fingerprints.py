@@ -1,4 +1,8 @@
-"""What an adapter answers to a few fixed prompts, token by token, so that a server can be asked whether it really serves it. Pure."""
+"""What an adapter answers to a few fixed prompts, so that a server can be asked whether it really serves it. Pure.
+
+One token a prompt, with the log-probabilities of its rivals: five numbers tell two adapters apart better than five more words would, and
+cost no further pass through the model while a promotion waits.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +16,19 @@ from controlplane.core import errors
 
 # Short, unlike one another, and without a chat template, so that they fit any base model. Another set makes recorded prints useless.
 PROMPTS = (
-    "Context: The ssh service listens on port 22.\nQuestion: Which port does ssh use?\nAnswer:",
-    "Write one word that means the opposite of cold:",
+    "The ssh service listens on port",
+    "The opposite of cold is",
     "def add(a, b):\n    return",
 )
-TOKENS = 4
+TOKENS = 1
 # The version's tag that holds what was recorded when it was staged.
 TAG = "fingerprint"
 RIVALS = 5
 
 # Nats. Batches of other sizes and other hardware move a token's log-probability by less, another adapter by more.
 TOLERANCE = 0.15
+# A less likely token's moves more.
+RIVAL_TOLERANCE = 2 * TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,9 @@ class Comparison:
 def compare(recorded: Fingerprint | None, found: Fingerprint, tolerance: float = TOLERANCE) -> Comparison:
     """Is what a server answers what the adapter is known to answer?
 
-    Every token's log-probability must lie within `tolerance` (nats) of the recorded one. Where tokens differ, as they may between builds,
-    kinds of hardware or sizes of a batch, the two must be that close to each other; what follows is not comparable then.
+    Every token's log-probability must lie within `tolerance` (nats) of the recorded one, its rivals' within `RIVAL_TOLERANCE`. Where tokens
+    differ, as they may between builds, kinds of hardware or sizes of a batch, the two must be that close to each other; what follows is
+    not comparable then.
     """
     if recorded is None:
         return Comparison(Match.UNKNOWN, "no fingerprint was recorded when this version was staged")
@@ -110,6 +117,8 @@ def _fault(old: Sequence[Token], new: Sequence[Token], tolerance: float) -> str:
     for before, after in zip_longest(old, new):
         if before is None or after is None:
             return f"{len(new)} tokens instead of {len(old)}"
+        if moved := _moved_rival(before.rivals, after.rivals):
+            return moved
         if before.text != after.text:
             rival = after.rivals.get(before.text)
             is_tie = rival is not None and after.logprob - rival <= tolerance
@@ -117,3 +126,16 @@ def _fault(old: Sequence[Token], new: Sequence[Token], tolerance: float) -> str:
         if not abs(before.logprob - after.logprob) <= tolerance:
             return f"{after.text!r} with log-probability {after.logprob:.2f}, recorded {before.logprob:.2f}"
     return ""
+
+
+def _moved_rival(before: Mapping[str, float], after: Mapping[str, float]) -> str:
+    """A token that only one side lists may have been as likely as the last of the other side's list, and no likelier."""
+    for text in (*before, *after):
+        old, new = _in(before, text, after), _in(after, text, before)
+        if not abs(old - new) <= RIVAL_TOLERANCE:
+            return f"rival {text!r} with log-probability {new:.2f}, recorded {old:.2f}"
+    return ""
+
+
+def _in(listed: Mapping[str, float], text: str, other: Mapping[str, float]) -> float:
+    return listed[text] if text in listed else min((other[text], *listed.values()))

@@ -11,7 +11,8 @@ from controlplane.core import errors, fingerprints
 from controlplane.core.fingerprints import Fingerprint, Match, Token
 
 RECORDED = Fingerprint(
-    "vllm 0.32.0", ((Token("22", -0.1, {"22": -0.1, "23": -3.0}), Token(".", -0.2, {".": -0.2})), (Token("hot", -0.5, {}),))
+    "vllm 0.32.0",
+    ((Token("22", -0.1, {"22": -0.1, "23": -3.0}), Token(".", -0.2, {".": -0.2})), (Token("hot", -0.7, {"hot": -0.7, "warm": -0.8}),)),
 )
 
 
@@ -23,16 +24,20 @@ def with_first(token: Token, *rest: Token) -> Fingerprint:
     ("found", "match"),
     [
         (RECORDED, Match.EQUAL),
-        (with_first(Token("22", -0.2, {}), Token(".", -0.3, {})), Match.EQUAL),
-        (with_first(Token("22", -0.4, {}), Token(".", -0.2, {})), Match.DIFFERENT),
-        (with_first(Token("22", math.nan, {}), Token(".", -0.2, {})), Match.DIFFERENT),
-        (with_first(Token("23", -0.7, {"23": -0.7, "22": -0.8}), Token("x", -9.0, {})), Match.CLOSE),
-        (with_first(Token("23", -0.1, {"23": -0.1, "22": -3.0}), Token(".", -0.2, {})), Match.DIFFERENT),
-        (with_first(Token("80", -0.1, {"80": -0.1}), Token(".", -0.2, {})), Match.DIFFERENT),
-        (with_first(Token("22", -0.1, {})), Match.DIFFERENT),
+        (with_first(Token("22", -0.2, {"22": -0.2, "23": -2.8}), Token(".", -0.3, {".": -0.3})), Match.EQUAL),
+        (with_first(Token("22", -0.4, {"22": -0.4, "23": -3.0}), Token(".", -0.2, {".": -0.2})), Match.DIFFERENT),
+        (with_first(Token("22", math.nan, {"22": -0.1, "23": -3.0}), Token(".", -0.2, {".": -0.2})), Match.DIFFERENT),
+        (with_first(Token("22", -0.1, {"22": -0.1, "23": math.nan}), Token(".", -0.2, {".": -0.2})), Match.DIFFERENT),
+        (with_first(Token("22", -0.1, {"22": -0.1, "23": -3.4}), Token(".", -0.2, {".": -0.2})), Match.DIFFERENT),
+        (with_first(Token("22", -0.1, {"22": -0.1, "80": -2.8}), Token(".", -0.2, {".": -0.2})), Match.EQUAL),
+        (with_first(Token("22", -0.1, {"22": -0.1, "80": -2.0}), Token(".", -0.2, {".": -0.2})), Match.DIFFERENT),
+        (with_first(Token("22", -0.1, {"22": -0.1, "80": -3.4}), Token(".", -0.2, {".": -0.2})), Match.DIFFERENT),
+        (replace(RECORDED, answers=(RECORDED.answers[0], (Token("warm", -0.7, {"warm": -0.7, "hot": -0.8}),))), Match.CLOSE),
+        (with_first(Token("22", -0.1, {}), Token(".", -0.2, {})), Match.EQUAL),
+        (with_first(Token("23", -0.1, {"23": -0.1, "22": -3.0}), Token(".", -0.2, {".": -0.2})), Match.DIFFERENT),
+        (with_first(Token("22", -0.1, {"22": -0.1, "23": -3.0})), Match.DIFFERENT),
         (replace(RECORDED, answers=RECORDED.answers[:1]), Match.UNKNOWN),
     ],
-    ids=["same", "near", "other probability", "nan", "tie", "no tie", "other word", "shorter", "other prompts"],
 )
 def test_compare(found: Fingerprint, match: Match) -> None:
     comparison = fingerprints.compare(RECORDED, found)
