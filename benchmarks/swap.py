@@ -4,7 +4,7 @@ Against a running stack (`make up`) whose model has a live and a previous versio
 
     .venv/bin/python benchmarks/swap.py --model ops-qa --swaps 10
 
-The ways, each with the same clients streaming from its slot:
+The ways, each with the same clients streaming from its slot, the first two on a second vLLM of the same settings without our plugin:
 
 - fixed path: copy the files into the slot's own directory, unload, load (what most scripts do);
 - in place: load the new directory over the old with `load_inplace`;
@@ -19,12 +19,15 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import random
 import shutil
+import socket
 import statistics
+import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,9 +37,12 @@ import httpx
 
 from controlplane import client as api_client
 from controlplane import settings as settings_module
+from controlplane import stack
+from controlplane.clients import vllm_slots
 from controlplane.core import adapters
 
 CLIENTS = 8
+PAUSE_SECONDS = 0.5
 MESSAGE = "The ssh service listens on port {}. Which port does ssh use?"
 
 
@@ -50,10 +56,12 @@ class Traffic:
     failed: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def client(self) -> None:
+    def client(self, seed: int) -> None:
         with httpx.Client(base_url=self.address, timeout=120) as http:
+            # Pauses keep the clients from falling into step with one another.
+            pauses = random.Random(seed)
             for number in itertools.count():
-                if self.stop.is_set():
+                if self.stop.wait(pauses.uniform(0, PAUSE_SECONDS)):
                     return
                 try:
                     self._stream(http, number)
@@ -71,9 +79,9 @@ class Traffic:
 
 
 @contextmanager
-def traffic(address: str, slot: str):  # type: ignore[no-untyped-def]
+def traffic(address: str, slot: str) -> Iterator[Traffic]:
     load = Traffic(address, slot)
-    threads = [threading.Thread(target=load.client) for _ in range(CLIENTS)]
+    threads = [threading.Thread(target=load.client, args=(seed,)) for seed in range(CLIENTS)]
     for thread in threads:
         thread.start()
     try:
@@ -94,11 +102,40 @@ class Server:
     def load(self, name: str, path: Path, **more: Any) -> None:
         self.http.post("/v1/load_lora_adapter", json={"lora_name": name, "lora_path": str(path), **more}).raise_for_status()
 
+    def is_up(self) -> bool:
+        try:
+            return self.http.get("/health").is_success
+        except httpx.TransportError:
+            return False
+
     def answer(self, name: str) -> None:
         self.http.post("/v1/completions", json={"model": name, "prompt": "The ssh service", "max_tokens": 1}).raise_for_status()
 
     def unload(self, name: str) -> None:
         self.http.post("/v1/unload_lora_adapter", json={"lora_name": name})
+
+
+@contextmanager
+def without_plugin(settings: settings_module.Settings, log: Path) -> Iterator[Server]:
+    """A vLLM like the stack's, but for the plugin."""
+    command = list(stack.vllm_command(settings))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command[command.index("--port") + 1] = str(port)
+    environment = {name: value for name, value in stack.vllm_environment(settings).items() if name != vllm_slots.ADAPTERS_DIR}
+    with log.open("w") as file:
+        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
+    try:
+        server = Server(f"http://127.0.0.1:{port}")
+        while not server.is_up():
+            if process.poll() is not None:
+                raise SystemExit(f"vLLM ended: {log.read_text()[-2000:]}")
+            time.sleep(1)
+        yield server
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def copied(source: Path, target: Path) -> Path:
@@ -191,10 +228,11 @@ def main() -> None:
         alone = quiet(api, arguments.model, arguments.swaps)
         with traffic(server.address, adapters.live_slot(arguments.model)):
             least_loaded, answered_loaded = floor(server, homes, folder, arguments.swaps)
-        ways: dict[str, tuple[list[float], Traffic]] = {
-            "fixed path": fixed_path(server, homes, folder, arguments.swaps),
-            "in place": in_place(server, homes, folder, arguments.swaps),
-        }
+        with without_plugin(settings, folder / "vllm.log") as plain:
+            ways: dict[str, tuple[list[float], Traffic]] = {
+                "fixed path": fixed_path(plain, homes, folder, arguments.swaps),
+                "in place": in_place(plain, homes, folder, arguments.swaps),
+            }
         verified, whole, load = ours(server, api, arguments.model, arguments.swaps)
     ways["gatewright"] = (verified, load)
     result = {
