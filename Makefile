@@ -10,7 +10,8 @@ HAS_GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev
 LOCK := requirements/$(if $(filter-out 0,$(HAS_GPU)),gpu,cpu).lock
 BIN := .venv/bin
 STAMP := .venv/installed-$(shell cat $(LOCK) pyproject.toml 2>/dev/null | sha256sum | cut -c1-12)
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-input
+# Modules are compiled when they are first imported: most never are, and compiling all takes longer than fetching them.
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-input --no-compile
 
 help:
 	@sed -n '1,2s/^# //p' Makefile

@@ -181,6 +181,13 @@ class Client:
         """Put the aliases back to where the last decision put them."""
         self._send("POST", f"models/{_part(name)}/drift", content=_json(wire.Settle(action="revert", reason=reason)))
 
+    def archive(self, name: str, number: int, reason: str) -> wire.Version:
+        """Puts a version aside, without its aliases. Raises Refused for one that is live or previous."""
+        return self._one(wire.Version, "POST", f"models/{_part(name)}/versions/{number}/archive", body=wire.Reasoned(reason=reason))
+
+    def restore(self, name: str, number: int, reason: str) -> wire.Version:
+        return self._one(wire.Version, "POST", f"models/{_part(name)}/versions/{number}/restore", body=wire.Reasoned(reason=reason))
+
     def remove(self, name: str, number: int, reason: str) -> None:
         """Deletes a version. Raises Refused for one that is live or previous."""
         self._send("DELETE", f"models/{_part(name)}/versions/{number}", params={"reason": reason})

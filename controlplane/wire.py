@@ -124,7 +124,7 @@ class LogLine(Body):
 class Version(Body):
     """`stage` is the furthest place on the track.
 
-    One of registered, candidate, staged, eval-passed, eval-failed, perf-passed, perf-failed, live, previous.
+    One of archived, registered, candidate, staged, eval-passed, eval-failed, perf-passed, perf-failed, live, previous.
     """
 
     model: str
@@ -136,6 +136,7 @@ class Version(Body):
     digest: str
     stage: str
     is_protected: bool = False
+    is_archived: bool = False
     metrics: Mapping[str, float] = Field(default_factory=dict)
 
 
@@ -294,6 +295,10 @@ class Promote(Body):
     reason: str = ""
     override: bool = False
     expected_live: int | None = Field(None, ge=0)
+
+
+class Reasoned(Body):
+    reason: str = ""
 
 
 class Rollback(Body):

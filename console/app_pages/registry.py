@@ -14,7 +14,7 @@ def draw() -> None:
     name = components.choose_model("registry")
     if not name:
         return
-    versions = reads.versions(name)
+    versions = _shown(reads.versions(name))
     with place:
         _headline(name, versions)
     if not versions:
@@ -23,6 +23,19 @@ def draw() -> None:
     _trends(versions)
     _table(versions)
     _chosen(name, versions)
+
+
+def _shown(versions: list[wire.Version]) -> list[wire.Version]:
+    """Archived versions are left out unless somebody asks for them, or one is open."""
+    count = sum(version.is_archived for version in versions)
+    label = f"Show {tables.count(count, 'archived version')}"
+    if not count or st.toggle(label, key="registry_archived", value=_open_one_is_archived(versions)):
+        return versions
+    return [version for version in versions if not version.is_archived]
+
+
+def _open_one_is_archived(versions: list[wire.Version]) -> bool:
+    return any(version.is_archived and str(version.number) == st.query_params.get("version") for version in versions)
 
 
 def _headline(name: str, versions: list[wire.Version]) -> None:
@@ -148,6 +161,7 @@ def _detail(name: str, detail: wire.VersionDetail) -> None:
         left, right = st.columns([2, 3], gap="large")
         left.html(markup.track(version))
         right.html(markup.facts(_facts(version)))
+    _put_aside(name, version)
     lineage, learning, files, card = st.tabs(["Lineage", "Training", "Files", "Card"])
     with lineage:
         _lineage(name, detail)
@@ -157,6 +171,26 @@ def _detail(name: str, detail: wire.VersionDetail) -> None:
         _files(name, detail)
     with card:
         st.markdown(reads.card(name, version.number))
+
+
+def _put_aside(name: str, version: wire.Version) -> None:
+    """Archive, or the way back; live and previous are neither."""
+    if version.is_protected:
+        return
+    verb, icon = ("Restore", ":material/unarchive:") if version.is_archived else ("Archive", ":material/archive:")
+    with st.popover(f"{verb} …", icon=icon):
+        st.markdown(
+            "It comes back to the lists, without the aliases it had."
+            if version.is_archived
+            else "It loses its aliases and leaves the lists; files and history stay, and it can be restored."
+        )
+        reason = st.text_input("Reason (required)", key="registry_aside_reason", max_chars=500, live="400ms")
+        if st.button(f"{verb} v{version.number}", key="registry_aside", icon=icon, disabled=not reason.strip()):
+            act = session.client().restore if version.is_archived else session.client().archive
+            act(name, version.number, reason.strip())
+            reads.forget()
+            st.session_state.pop("registry_aside_reason", None)
+            st.rerun()
 
 
 def _facts(version: wire.Version) -> list[tuple[str, str]]:

@@ -49,6 +49,16 @@ def remove(name: str, number: int, plane: access.Plane, caller: access.Caller, r
     plane.models.remove(name, number, replace(caller, reason=reason))
 
 
+@router.post("/models/{name}/versions/{number}/archive")
+def archive(name: str, number: int, body: wire.Reasoned, plane: access.Plane, caller: access.Caller) -> wire.Version:
+    return plane.models.archive(name, number, replace(caller, reason=body.reason))
+
+
+@router.post("/models/{name}/versions/{number}/restore")
+def restore(name: str, number: int, body: wire.Reasoned, plane: access.Plane, caller: access.Caller) -> wire.Version:
+    return plane.models.restore(name, number, replace(caller, reason=body.reason))
+
+
 @router.get("/models/{name}/live")
 def live(name: str, plane: access.Plane, at: datetime | None = None) -> wire.Event | None:
     """The ledger's entry that made live what was live at this moment (now when none is given); null when nothing was."""

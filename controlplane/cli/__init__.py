@@ -74,6 +74,8 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "history": models.history,
         "adopt": models.adopt,
         "revert": models.revert,
+        "archive": models.archive,
+        "restore": models.restore,
         "delete": models.delete,
     },
 }

@@ -14,6 +14,7 @@ from controlplane.cli import follow, output, session
 from controlplane.core import errors, lifecycle
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name, as `gatewright models` shows it.")]
+Number = Annotated[int, typer.Argument(min=1, help="The version's number.")]
 Reason = Annotated[str, typer.Option(help="Why; it goes into the ledger.")]
 
 HISTORY_LIMIT = 1000
@@ -34,9 +35,14 @@ def list_models(ctx: typer.Context, json: output.JsonFlag = False) -> None:
     )
 
 
-def versions(ctx: typer.Context, model: ModelName, json: output.JsonFlag = False) -> None:
+def versions(
+    ctx: typer.Context,
+    model: ModelName,
+    all_: Annotated[bool, typer.Option("--all", help="Archived versions too.")] = False,
+    json: output.JsonFlag = False,
+) -> None:
     """List a model's versions, newest first."""
-    found = session.reading(ctx).versions(model)
+    found = [version for version in session.reading(ctx).versions(model) if all_ or not version.is_archived]
     if json:
         output.as_json(found)
         return
@@ -100,9 +106,19 @@ def revert(ctx: typer.Context, model: ModelName, reason: Reason = "") -> None:
     output.say(f"{model}: live and previous are where the last decision put them.", "green")
 
 
-def delete(
-    ctx: typer.Context, model: ModelName, version: Annotated[int, typer.Argument(min=1, help="The version's number.")], reason: Reason = ""
-) -> None:
+def archive(ctx: typer.Context, model: ModelName, version: Number, reason: Reason = "") -> None:
+    """Put a version aside: it loses its aliases and leaves the lists."""
+    session.patient(ctx).archive(model, version, reason)
+    output.say(f"{model} v{version} is archived. Way back: gatewright restore {model} {version}", "green")
+
+
+def restore(ctx: typer.Context, model: ModelName, version: Number, reason: Reason = "") -> None:
+    """Bring an archived version back, without the aliases it had."""
+    session.patient(ctx).restore(model, version, reason)
+    output.say(f"{model} v{version} is in the lists again.", "green")
+
+
+def delete(ctx: typer.Context, model: ModelName, version: Number, reason: Reason = "") -> None:
     """Delete a version; live and previous are protected."""
     session.patient(ctx).remove(model, version, reason)
     output.say(f"{model} v{version} is deleted.", "green")

@@ -36,6 +36,10 @@ class Decided:
     live: int
     previous: int | None
 
+    @property
+    def aliases(self) -> Mapping[str, int]:
+        return {lifecycle.Alias.LIVE: self.live, **({lifecycle.Alias.PREVIOUS: self.previous} if self.previous is not None else {})}
+
 
 @dataclass(frozen=True)
 class AliasDrift:

@@ -121,6 +121,11 @@ def require_removable(aliases: Aliases, version: int) -> None:
         )
 
 
+def plan_archiving(aliases: Aliases, version: int) -> list[AliasChange]:
+    """An archived version stands nowhere on the track, so that nothing can promote it by an alias it once had."""
+    return [AliasChange(alias, None) for alias in Alias if aliases.get(alias) == version]
+
+
 def undo(plan: Promotion, before: Aliases) -> list[AliasChange]:
     """What brings back every alias the plan touches, `live` first."""
     touched = sorted({change.alias for change in plan.changes}, key=lambda alias: alias is not Alias.LIVE)

@@ -11,11 +11,13 @@ from datetime import datetime
 from pathlib import Path
 
 from controlplane import ports, wire
-from controlplane.core import adapters, lifecycle
+from controlplane.core import adapters, history, lifecycle
 from controlplane.services import promote
 
 TRACK = ("live", "previous", "perf-passed", "perf-failed", "eval-passed", "eval-failed", "staged", "candidate")
 MEASURED = ("eval_loss", "perplexity", "a_rate", "b_rate", "c_rate", "refusal_rate", "p95_latency", "p95_ttft", "throughput")
+# The version's tag that says since when it is put aside; empty or missing: it is not.
+ARCHIVED_AT = "archived-at"
 CURVES = ("train_loss", "eval_loss", "learning_rate")
 
 
@@ -65,12 +67,41 @@ class Models:
         Raises:
             Refused: it is live or previous.
         """
-        model = self.registry.model(name)
+        self._require_removable(name, number)
         version = self.registry.resolve(name, f"version:{number}")
-        lifecycle.require_removable(model.aliases, number)
         self.registry.delete(version)
         details = {"digest": version.digest, "aliases": " ".join(version.aliases)}
         self.ledger.append(ports.Event(self.now(), caller.actor, caller.interface, "deleted", name, number, caller.reason, details))
+
+    def archive(self, name: str, number: int, caller: promote.Caller) -> wire.Version:
+        """Puts a version aside: it loses its aliases and leaves the lists, and can be restored.
+
+        Raises:
+            Refused: it is live or previous.
+        """
+        aliases = self._require_removable(name, number)
+        version = self.registry.resolve(name, f"version:{number}")
+        self.registry.apply(name, lifecycle.plan_archiving(aliases, number))
+        return self._mark(version, "archived", self.now().isoformat(timespec="seconds"), caller)
+
+    def restore(self, name: str, number: int, caller: promote.Caller) -> wire.Version:
+        """Back in the lists, without the aliases it had: it goes through the gates again."""
+        return self._mark(self.registry.resolve(name, f"version:{number}"), "restored", "", caller)
+
+    def _require_removable(self, name: str, number: int) -> Mapping[str, int]:
+        """The aliases; a version that they or the last decision call live or previous is refused, for servers may answer from it."""
+        aliases = self.registry.model(name).aliases
+        last = history.decided(self.ledger.latest(name, history.LIVE_ACTIONS))
+        for protecting in (aliases, last.aliases if last else {}):
+            lifecycle.require_removable(protecting, number)
+        return aliases
+
+    def _mark(self, version: ports.Version, action: str, archived_at: str, caller: promote.Caller) -> wire.Version:
+        self.registry.tag(version, {ARCHIVED_AT: archived_at})
+        details = {"digest": version.digest, "aliases": " ".join(version.aliases)}
+        event = ports.Event(self.now(), caller.actor, caller.interface, action, version.model, version.number, caller.reason, details)
+        self.ledger.append(event)
+        return shown_version(self.registry.resolve(version.model, f"version:{version.number}"))
 
     def card(self, name: str, number: int) -> str:
         """A model card in markdown, from what was measured."""
@@ -111,6 +142,7 @@ def candidate_of(aliases: Mapping[str, int]) -> int | None:
 
 
 def shown_version(version: ports.Version) -> wire.Version:
+    is_archived = bool(version.tags.get(ARCHIVED_AT))
     return wire.Version(
         model=version.model,
         number=version.number,
@@ -119,7 +151,8 @@ def shown_version(version: ports.Version) -> wire.Version:
         aliases=version.aliases,
         tags=version.tags,
         digest=version.digest,
-        stage=next((alias for alias in TRACK if alias in version.aliases), "registered"),
+        stage="archived" if is_archived else next((alias for alias in TRACK if alias in version.aliases), "registered"),
+        is_archived=is_archived,
         is_protected=any(alias in version.aliases for alias in lifecycle.PROTECTED),
         metrics={name: float(version.tags[name]) for name in MEASURED if _is_number(version.tags.get(name, ""))},
     )

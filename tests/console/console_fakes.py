@@ -20,6 +20,7 @@ class FakeClient:
         self.now = now
         self.fault: errors.GatewrightError | None = None
         self.is_empty = False
+        self.archived: set[int] = set()
         self.override = ""
         self.drifts: tuple[wire.AliasDrift, ...] = ()
         self.refusal = ""
@@ -215,6 +216,16 @@ class FakeClient:
     def revert(self, name: str, reason: str) -> None:
         self._called("revert", name, reason)
         self.drifts = ()
+
+    def archive(self, name: str, number: int, reason: str) -> wire.Version:
+        self._called("archive", name, number, reason)
+        self.archived = {*self.archived, number}
+        return self._version(number)
+
+    def restore(self, name: str, number: int, reason: str) -> wire.Version:
+        self._called("restore", name, number, reason)
+        self.archived = self.archived - {number}
+        return self._version(number)
 
     def promote(
         self, name: str, source_alias: str, reason: str, *, override: bool = False, expected_live: int | None = None
@@ -415,8 +426,9 @@ class FakeClient:
             aliases=aliases,
             tags={"data-version": str(1 + number // 4), "dataset": "ops-qa"},
             digest=f"{number:02}9f3c51d7e06a" * 4,
-            stage=aliases[-1] if aliases else "registered",
+            stage="archived" if number in self.archived else aliases[-1] if aliases else "registered",
             is_protected=number in (self.live, self.before),
+            is_archived=number in self.archived,
             metrics={
                 "final_eval_loss": 0.55 - 0.02 * min(number, 9) + 0.03 * draw.random(),
                 "perplexity": 1.7 - 0.03 * min(number, 9),

@@ -109,6 +109,25 @@ def test_a_choice_is_written_into_the_address(fake: FakeClient) -> None:
     assert app.selectbox(key="registry_version").value == "2"
 
 
+def test_a_version_is_archived_with_a_reason_and_brought_back(fake: FakeClient) -> None:
+    app = _open("registry", version="3")
+    assert app.button(key="registry_aside").disabled
+    app.text_input(key="registry_aside_reason").set_value("Superseded").run()
+    app.button(key="registry_aside").click().run()
+    assert ("archive", (MODEL, 3, "Superseded")) in fake.calls
+    assert app.toggle(key="registry_archived").label == "Show 1 archived version"
+    app.toggle(key="registry_archived").set_value(True).run()
+    app.selectbox(key="registry_version").set_value("3").run()
+    app.text_input(key="registry_aside_reason").set_value("Needed after all").run()
+    app.button(key="registry_aside").click().run()
+    assert ("restore", (MODEL, 3, "Needed after all")) in fake.calls
+
+
+def test_live_and_previous_offer_no_archiving(fake: FakeClient) -> None:
+    for number in (fake.live, fake.before):
+        assert not [button for button in _open("registry", version=str(number)).button if button.key == "registry_aside"]
+
+
 def test_two_versions_stand_side_by_side(fake: FakeClient) -> None:
     app = _open("registry", version="6", against="5")
     assert "v6 beside v5" in _seen(app)

@@ -165,6 +165,12 @@ class Api:
     def remove(self, name: str, number: int, reason: str) -> None:
         self._answer("remove", name, number, reason)
 
+    def archive(self, name: str, number: int, reason: str) -> None:
+        self._answer("archive", name, number, reason)
+
+    def restore(self, name: str, number: int, reason: str) -> None:
+        self._answer("restore", name, number, reason)
+
     def audit(self) -> wire.Audit:
         return wire.Audit(entries=2, models=1, head="abc", faults=self.faults)
 
@@ -710,3 +716,10 @@ def test_doctor_on_a_free_port() -> None:
         holder.bind(("127.0.0.1", 0))
         number = holder.getsockname()[1]
     assert doctor.port("api", number, False).state == "ok"
+
+
+def test_a_version_is_put_aside_and_brought_back(gatewright: Terminal) -> None:
+    result = gatewright("archive", "ops-qa", "2", "--reason", "superseded")
+    assert "gatewright restore ops-qa 2" in result.output
+    assert gatewright("restore", "ops-qa", "2").exit_code == 0
+    assert gatewright.api.calls == [("archive", "ops-qa", 2, "superseded"), ("restore", "ops-qa", 2, "")]

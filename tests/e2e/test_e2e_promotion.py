@@ -67,17 +67,20 @@ def start_replica(both: Live, tmp_path_factory: pytest.TempPathFactory) -> Calla
 
 @dataclass(frozen=True)
 class Second:
-    """A second replica, and the fingerprint of each version on a server that had loaded only this one."""
+    """A second replica, and the fingerprint of each version on a server that had loaded only this one.
+
+    For version 1 that is the stack's own replica, when it was staged; for version 2 the second one, when it was new.
+    """
 
     address: str
     alone: dict[int, fingerprints.Fingerprint]
 
 
 @pytest.fixture(scope="module")
-def second_replica(start_replica, homes) -> Iterator[Second]:
-    server, port = start_replica()
-    with server:
-        one = alone(f"http://127.0.0.1:{port}", homes[1])
+def second_replica(both: Live, start_replica, homes) -> Iterator[Second]:
+    recorded = mlflow_registry.MlflowRegistry(both.settings.mlflow_url).resolve(MODEL, "version:1").tags[fingerprints.TAG]
+    one = fingerprints.from_text(recorded)
+    assert one is not None
     server, port = start_replica()
     with server:
         address = f"http://127.0.0.1:{port}"

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 SLOT = "slots-live"
 QUESTIONS = tuple(f"Count from {number} and say what comes next." for number in range(12))
+LONG, LONG_TOKENS = "Write down the numbers from one to fifty.", 32
 SWAPS = 5
 CLIENTS = 3
 
@@ -37,8 +38,8 @@ def root_of(replica: vllm_inference.VllmReplica, slot: str) -> str:
     return next((served.root for served in replica.served() if served.name == slot), "")
 
 
-def ask(replica: vllm_inference.VllmReplica, slot: str, question: str) -> str:
-    return replica.chat(slot, [{"role": "user", "content": question}], max_tokens=12).text
+def ask(replica: vllm_inference.VllmReplica, slot: str, question: str, max_tokens: int = 12) -> str:
+    return replica.chat(slot, [{"role": "user", "content": question}], max_tokens=max_tokens).text
 
 
 def test_a_slot_nobody_loaded_answers_from_its_pointer(replica, vllm_adapters_dir, homes) -> None:
@@ -109,11 +110,28 @@ def test_no_request_fails_and_no_answer_mixes_two_adapters_while_slots_swap(repl
     assert strange == []
 
 
-def alone_answer(replica: vllm_inference.VllmReplica, home: Path, question: str) -> str:
+def test_an_answer_begun_before_a_swap_is_finished_by_its_own_adapter(replica, vllm_server, vllm_adapters_dir, homes) -> None:
+    """Old and new adapter answer in one batch, under one name."""
+    alone = [alone_answer(replica, home, LONG, LONG_TOKENS) for home in homes]
+    assert alone[0] != alone[1]
+    slot_pointers.write(vllm_adapters_dir, SLOT, homes[0])
+    replica.load(SLOT, homes[0])
+    messages = [{"role": "user", "content": LONG}]
+    with openai.OpenAI(base_url=f"{vllm_server}/v1", api_key="none", timeout=120, max_retries=0) as server:
+        chunks = server.chat.completions.create(model=SLOT, messages=messages, max_tokens=LONG_TOKENS, temperature=0, stream=True)
+        pieces = [next(chunks).choices[0].delta.content or "" for _ in range(2)]
+        slot_pointers.write(vllm_adapters_dir, SLOT, homes[1])
+        replica.load(SLOT, homes[1])
+        after = replica.chat(SLOT, messages, max_tokens=LONG_TOKENS).text
+        pieces += [chunk.choices[0].delta.content or "" for chunk in chunks]
+    assert (after, "".join(pieces)) == (alone[1], alone[0])
+
+
+def alone_answer(replica: vllm_inference.VllmReplica, home: Path, question: str, max_tokens: int = 12) -> str:
     """What this adapter answers under a name of its own."""
     slot = f"slots-alone-{home.name[0]}"
     replica.load(slot, home)
-    return ask(replica, slot, question)
+    return ask(replica, slot, question, max_tokens)
 
 
 def streamed(server: openai.OpenAI, question: str) -> str:

@@ -476,6 +476,27 @@ def test_another_version_can_be_deleted_and_the_ledger_keeps_its_digest(ready):
     assert ready.ledger.events()[0].details == {"digest": third.digest, "aliases": "candidate"}
 
 
+@pytest.mark.parametrize(("number", "alias"), [(2, "live"), (1, "previous")])
+def test_live_and_previous_stay_protected_when_somebody_moved_their_aliases_away(ready, number, alias):
+    ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    aliases(ready).clear()
+    for act in (ready.plane.models.remove, ready.plane.models.archive):
+        with pytest.raises(errors.Refused, match=f"Version {number} is {alias} and protected"):
+            act(MODEL, number, ADA)
+    assert {version.number for version in ready.registry.versions(MODEL)} == {1, 2}
+
+
+def test_an_archived_version_cannot_be_promoted_until_it_has_passed_again(ready):
+    archived = ready.plane.models.archive(MODEL, 2, ADA)
+    assert (archived.stage, archived.is_archived, archived.aliases) == ("archived", True, ())
+    with pytest.raises(errors.Refused):
+        ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
+    restored = ready.plane.models.restore(MODEL, 2, ADA)
+    assert (restored.stage, restored.is_archived) == ("registered", False)
+    assert [event.action for event in ready.ledger.events()][:2] == ["restored", "archived"]
+    assert ready.ledger.events()[1].details["aliases"] == "candidate eval-passed perf-passed staged"
+
+
 @pytest.mark.parametrize("call", range(8))
 @pytest.mark.parametrize("verb", ["save_promotion", "close_promotion"])
 def test_a_database_that_goes_away_at_any_moment_leaves_nothing_torn(ready, call, verb):
