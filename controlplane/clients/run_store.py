@@ -93,6 +93,8 @@ class SqlRunStore:
                 changed = session.execute(taken.values(holder=lease.holder, expires_at=lease.expires_at))
                 if isinstance(changed, sa.CursorResult) and changed.rowcount == 1:
                     return True
+                # One that has expired is as good as none; those of processes that are gone go here.
+                session.execute(sa.delete(tables.LeaseRow).where(col(tables.LeaseRow.expires_at) <= now))
                 session.add(lease)
         except errors.Conflict:
             return False

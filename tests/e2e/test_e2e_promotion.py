@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -248,4 +250,37 @@ def test_an_alias_moved_in_mlflow_is_drift_until_somebody_settles_it(both: Live)
     both.api.revert(MODEL, "moved by mistake")
     assert both.api.model(MODEL).live == decided
     assert both.api.drift(MODEL) == []
+    assert both.api.audit().faults == ()
+
+
+@contextmanager
+def paused(live: Live, service: str) -> Iterator[None]:
+    """Its processes take connections and never answer."""
+    group = os.getpgid(live.stack.running[service].pid)
+    os.killpg(group, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(group, signal.SIGCONT)
+
+
+@contextmanager
+def locked_database(live: Live, _name: str) -> Iterator[None]:
+    with closing(sqlite3.connect(live.settings.database_url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+@pytest.mark.parametrize(
+    ("hang", "name"), [(paused, "mlflow"), (paused, "vllm"), (locked_database, "database")], ids=["mlflow", "vllm", "db"]
+)
+def test_a_system_that_hangs_is_named_in_time_and_nothing_changes(both: Live, hang, name: str) -> None:
+    before = both.api.model(MODEL).aliases
+    with hang(both, name), pytest.raises(errors.GatewrightError, match=f"(?i){name}") as caught:
+        both.api.rollback(MODEL, "while it hangs")
+    assert isinstance(caught.value, errors.Unreachable)
+    settle(both)
+    assert both.api.model(MODEL).aliases == before
+    both.api.rollback(MODEL, "now that it answers")
+    assert both.api.model(MODEL).aliases["live"] == before["previous"]
     assert both.api.audit().faults == ()

@@ -11,13 +11,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import alembic.autogenerate
 import alembic.migration
 import pytest
 import sqlalchemy as sa
+import sqlmodel
 
 from controlplane import ports
 from controlplane.clients import database, ledger, run_store, tables
@@ -222,3 +223,14 @@ def _at_once(work: object, count: int) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def test_a_heartbeat_clears_away_those_of_processes_that_are_gone(url: str) -> None:
+    now = NOON
+    engine = database.open(url)
+    store = run_store.SqlRunStore(engine, lambda: now)
+    store.beat("dead", 30)
+    now = NOON + timedelta(seconds=31)
+    store.beat("alive", 30)
+    with database.reading(engine) as session:
+        assert [lease.holder for lease in session.exec(sqlmodel.select(tables.LeaseRow))] == ["alive"]
