@@ -46,3 +46,20 @@ class GroupedLora(punica_cpu.PunicaWrapperCPU):  # type: ignore[misc] # vLLM's e
                 y.add_(change, alpha=scale)
             else:
                 y.index_add_(0, tokens, change, alpha=scale)
+
+    def add_lora_logits(
+        self, y: torch.Tensor, x: torch.Tensor, lora_a_stacked: torch.Tensor, lora_b_stacked: torch.Tensor, scale: float, **_kwargs: Any
+    ) -> None:
+        """In place. x: [rows, hidden]; y: [rows, vocabulary]; A: [slots, 1, rank, hidden]; B: [slots, 1, vocabulary, rank].
+
+        vLLM's own copies [rows, vocabulary, rank] numbers at each step, though hardly any adapter changes the head, and ends the server
+        when somebody asks for the log-probabilities of several prompts: the rows then are one prompt's tokens, and nobody says whose.
+        """
+        indices = self.sampler_indices
+        slots = indices.unique().tolist()
+        if len(slots) > 1 and len(indices) != len(x):
+            return
+        for slot in slots:
+            if slot >= 0 and lora_a_stacked[slot].any():
+                rows = slice(None) if len(slots) == 1 else indices == slot
+                y[rows] += (x[rows] @ lora_a_stacked[slot, 0].T) @ lora_b_stacked[slot, 0].T[:, : y.shape[1]] * scale

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 SLOT = "slots-live"
 QUESTIONS = tuple(f"Count from {number} and say what comes next." for number in range(12))
 LONG, LONG_TOKENS = "Write down the numbers from one to fifty.", 32
-SWAPS = 5
+SWAPS = 3
 CLIENTS = 3
 
 
@@ -125,6 +125,16 @@ def test_an_answer_begun_before_a_swap_is_finished_by_its_own_adapter(replica, v
         after = replica.chat(SLOT, messages, max_tokens=LONG_TOKENS).text
         pieces += [chunk.choices[0].delta.content or "" for chunk in chunks]
     assert (after, "".join(pieces)) == (alone[1], alone[0])
+
+
+def test_log_probabilities_of_several_prompts_do_not_end_the_server(replica, vllm_server, vllm_adapters_dir, homes) -> None:
+    slot_pointers.write(vllm_adapters_dir, SLOT, homes[0])
+    replica.load(SLOT, homes[0])
+    with openai.OpenAI(base_url=f"{vllm_server}/v1", api_key="none", timeout=120, max_retries=0) as server:
+        for model in (SLOT, next(served.name for served in replica.served() if not served.parent)):
+            done = server.completions.create(model=model, prompt=list(QUESTIONS[:3]), max_tokens=1, extra_body={"prompt_logprobs": 1})
+            assert len(done.choices) == 3
+    assert replica.is_healthy()
 
 
 def alone_answer(replica: vllm_inference.VllmReplica, home: Path, question: str, max_tokens: int = 12) -> str:
