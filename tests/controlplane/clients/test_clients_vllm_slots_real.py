@@ -16,7 +16,9 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 SLOT = "slots-live"
 QUESTIONS = tuple(f"Count from {number} and say what comes next." for number in range(12))
-LONG, LONG_TOKENS = "Write down the numbers from one to fifty.", 32
+LONG, LONG_TOKENS = "Write down the numbers from one to fifty.", 48
+# More than the server has places for.
+OTHERS = 9
 SWAPS = 3
 CLIENTS = 3
 
@@ -111,20 +113,22 @@ def test_no_request_fails_and_no_answer_mixes_two_adapters_while_slots_swap(repl
 
 
 def test_an_answer_begun_before_a_swap_is_finished_by_its_own_adapter(replica, vllm_server, vllm_adapters_dir, homes) -> None:
-    """Old and new adapter answer in one batch, under one name."""
+    """Old and new adapter answer in one batch, under one name, while others want their places in the server's table."""
     alone = [alone_answer(replica, home, LONG, LONG_TOKENS) for home in homes]
     assert alone[0] != alone[1]
-    slot_pointers.write(vllm_adapters_dir, SLOT, homes[0])
-    replica.load(SLOT, homes[0])
     messages = [{"role": "user", "content": LONG}]
     with openai.OpenAI(base_url=f"{vllm_server}/v1", api_key="none", timeout=120, max_retries=0) as server:
-        chunks = server.chat.completions.create(model=SLOT, messages=messages, max_tokens=LONG_TOKENS, temperature=0, stream=True)
-        pieces = [next(chunks).choices[0].delta.content or "" for _ in range(2)]
-        slot_pointers.write(vllm_adapters_dir, SLOT, homes[1])
-        replica.load(SLOT, homes[1])
-        after = replica.chat(SLOT, messages, max_tokens=LONG_TOKENS).text
-        pieces += [chunk.choices[0].delta.content or "" for chunk in chunks]
-    assert (after, "".join(pieces)) == (alone[1], alone[0])
+        streams = []
+        for home in homes:
+            slot_pointers.write(vllm_adapters_dir, SLOT, home)
+            replica.load(SLOT, home)
+            chunks = server.chat.completions.create(model=SLOT, messages=messages, max_tokens=LONG_TOKENS, temperature=0, stream=True)
+            streams.append(chunks)
+            next(chunks)
+        for number in range(OTHERS):
+            replica.load(f"slots-other-{number}", homes[number % 2])
+        answers = ["".join(chunk.choices[0].delta.content or "" for chunk in chunks) for chunks in streams]
+    assert answers == alone
 
 
 def test_log_probabilities_of_several_prompts_do_not_end_the_server(replica, vllm_server, vllm_adapters_dir, homes) -> None:
