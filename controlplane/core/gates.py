@@ -1,6 +1,6 @@
-"""Gate 1 (answers) and Gate 2 (speed): from measured values and thresholds to a verdict. Measures nothing and moves no alias.
+"""Gate 1 (answers) and Gate 2 (speed) by the rule set `point`: measured values against thresholds. Measures nothing and moves no alias.
 
-The rule set `point` compares measured values. Another rule set is another branch in `evaluate_answers` and `evaluate_performance`.
+Gate 1 by the rule set `interval` is in `interval_gate`.
 """
 
 from __future__ import annotations
@@ -12,19 +12,27 @@ from controlplane.core import errors, evidence, judging, latency
 # A judge that cannot be read on more than this share of the rows is a broken tool, not a bad adapter.
 MAX_UNSCORED_RATE = 0.10
 POINT_RULES = evidence.RuleSet.POINT
+FIRST_DEPLOY = "First deploy: nothing is live, so the floors decide."
 
 
 @dataclass(frozen=True)
 class AnswerThresholds:
-    """Floors of Gate 1, fractions of one."""
+    """Floors of Gate 1, fractions of one.
+
+    `margin`: how much worse than live still counts as no worse, by the interval rules; `level`: of their confidence intervals.
+    """
 
     min_a_rate: float = 0.70
     max_c_rate: float = 0.10
     min_refusal_rate: float = 0.90
+    margin: float = 0.02
+    level: float = 0.95
 
     def __post_init__(self) -> None:
         for name in ("min_a_rate", "max_c_rate", "min_refusal_rate"):
             _require_between(name, getattr(self, name), 0.0, 1.0)
+        _require_between("margin", self.margin, 0.0, 0.5)
+        _require_between("level", self.level, 0.5, 0.999)
 
 
 @dataclass(frozen=True)
@@ -50,39 +58,33 @@ def evaluate_answers(
     candidate: judging.AnswerScores,
     live: judging.AnswerScores | None,
     thresholds: AnswerThresholds,
-    rules: evidence.RuleSet = POINT_RULES,
 ) -> evidence.Verdict:
-    """Gate 1. Against live when there is one; against the floors on a first deploy.
-
-    Raises:
-        InvalidInput: a rule set that is not offered.
-    """
-    _require_offered(rules)
+    """Gate 1. Against live when there is one; against the floors on a first deploy."""
     for role, one in (("candidate", candidate), ("live", live)):
-        if one is not None and one.rows and one.unscored > MAX_UNSCORED_RATE * one.rows:
-            reason = f"{one.unscored} of {one.rows} answers of the {role} could not be graded; at most {MAX_UNSCORED_RATE:.0%} may."
-            return evidence.error(evidence.Gate.EVALUATION, rules, reason)
+        if reason := unreadable(role, one) if one else "":
+            return evidence.error(evidence.Gate.EVALUATION, POINT_RULES, reason)
     checks = _absolute_checks(candidate, thresholds) if live is None else _comparative_checks(candidate, live, thresholds)
-    return evidence.combine(evidence.Gate.EVALUATION, rules, checks, _answer_notes(candidate, live))
+    return evidence.combine(evidence.Gate.EVALUATION, POINT_RULES, checks, _answer_notes(candidate, live))
+
+
+def unreadable(role: str, scores: judging.AnswerScores) -> str:
+    """Why grades of which so many are missing decide nothing; empty when they may."""
+    if scores.unscored <= MAX_UNSCORED_RATE * scores.rows:
+        return ""
+    return f"{scores.unscored} of {scores.rows} answers of the {role} could not be graded; at most {MAX_UNSCORED_RATE:.0%} may."
 
 
 def evaluate_performance(
     candidate: latency.LoadSummary,
     baseline: latency.LoadSummary | None,
     thresholds: LoadThresholds,
-    rules: evidence.RuleSet = POINT_RULES,
     notes: tuple[str, ...] = (),
 ) -> evidence.Verdict:
-    """Gate 2. The floors always; relative to the baseline when there is one.
-
-    Raises:
-        InvalidInput: a rule set that is not offered.
-    """
-    _require_offered(rules)
+    """Gate 2. The floors always; relative to the baseline when there is one."""
     checks = _floor_checks(candidate, thresholds)
     if baseline is not None:
         checks += _baseline_checks(candidate, baseline, thresholds)
-    return evidence.combine(evidence.Gate.PERFORMANCE, rules, checks, (*notes, *lowered(thresholds)))
+    return evidence.combine(evidence.Gate.PERFORMANCE, POINT_RULES, checks, (*notes, *lowered(thresholds)))
 
 
 def lowered(thresholds: LoadThresholds) -> tuple[str, ...]:
@@ -164,17 +166,12 @@ def _against(name: str, value: float | None, comparison: str, limit: float | Non
 def _answer_notes(candidate: judging.AnswerScores, live: judging.AnswerScores | None) -> tuple[str, ...]:
     notes = []
     if live is None:
-        notes.append("First deploy: nothing is live, so the floors decide.")
+        notes.append(FIRST_DEPLOY)
     if candidate.unscored:
         notes.append(f"{candidate.unscored} of {candidate.rows} answers of the candidate are unscored and count in no rate.")
     if live is not None and live.rows != candidate.rows:
         notes.append(f"The candidate answered {candidate.rows} rows, live {live.rows}.")
     return tuple(notes)
-
-
-def _require_offered(rules: evidence.RuleSet) -> None:
-    if rules is not evidence.RuleSet.POINT:
-        raise errors.InvalidInput(f"The rule set {rules} is not offered yet.", hint="Use point.")
 
 
 def _require_between(name: str, value: float, low: float, high: float) -> None:

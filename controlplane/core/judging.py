@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from controlplane.core import datasets, prompts, refusals, statistics
@@ -79,6 +79,26 @@ class AnswerScores:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """One yes-or-no finding on the same rows of two roles. `gained`: only the first has it; `lost`: only the second has it."""
+
+    rows: int
+    gained: int
+    lost: int
+
+    @property
+    def difference(self) -> float | None:
+        return (self.gained - self.lost) / self.rows if self.rows else None
+
+
+@dataclass(frozen=True)
+class PairedScores:
+    a: Pairs
+    c: Pairs
+    refusal: Pairs
+
+
+@dataclass(frozen=True)
 class ReferenceJudge:
     """Grades by comparison with the reference answer, for machines without a judge model. Deterministic and strict."""
 
@@ -104,6 +124,19 @@ def scores(rows: Sequence[GradedRow]) -> AnswerScores:
         wrong_refusal_rate=statistics.rate(sum(row.is_refusal for row in answerable), len(answerable)),
         unanswerable=len(unanswerable),
         mean_latency_seconds=statistics.mean([row.latency_seconds for row in answered if row.latency_seconds is not None]),
+    )
+
+
+def paired(first: Sequence[GradedRow], second: Sequence[GradedRow]) -> PairedScores:
+    """Row by row; one that either role left ungraded (or unanswered, for refusals) is in no pair."""
+    other = {row.id: row for row in second}
+    both = [(row, other[row.id]) for row in first if row.id in other]
+    scored = [pair for pair in both if all(row.grade in LETTERS for row in pair)]
+    refusable = [pair for pair in both if not pair[0].answerable and not any(row.error for row in pair)]
+    return PairedScores(
+        a=_pairs((one.grade == "A", two.grade == "A") for one, two in scored),
+        c=_pairs((one.grade == "C", two.grade == "C") for one, two in scored),
+        refusal=_pairs((one.is_refusal, two.is_refusal) for one, two in refusable),
     )
 
 
@@ -161,6 +194,11 @@ def tokens(text: str) -> list[str]:
     """Words and numbers in lower case, articles and edge punctuation dropped; `text/html`, `3.14` and `-1` stay whole."""
     plain = unicodedata.normalize("NFKC", text).lower()
     return [token for token in _TOKEN.findall(plain) if token not in ("a", "an", "the")]
+
+
+def _pairs(found: Iterable[tuple[bool, bool]]) -> Pairs:
+    counted = list(found)
+    return Pairs(len(counted), counted.count((True, False)), counted.count((False, True)))
 
 
 _TOKEN = re.compile(r"(?:(?<!\w)-(?=\d))?\w+(?:[./+:@'_-]\w+)*[+#]*")

@@ -134,11 +134,6 @@ def test_thresholds_out_of_range_are_refused_by_name(make: object) -> None:
         make()  # type: ignore[operator]
 
 
-def test_a_rule_set_that_is_not_offered_is_refused() -> None:
-    with pytest.raises(errors.InvalidInput, match="not offered"):
-        gates.evaluate_answers(GOOD, None, gates.AnswerThresholds(), evidence.RuleSet.INTERVAL)
-
-
 def test_defaults_are_the_reference_s() -> None:
     assert gates.AnswerThresholds() == gates.AnswerThresholds(0.70, 0.10, 0.90)
     assert gates.LoadThresholds() == gates.LoadThresholds(8.0, 2.0, 2.0, 0.99, 1.15, 0.85)

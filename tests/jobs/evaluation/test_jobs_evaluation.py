@@ -227,6 +227,20 @@ def test_a_live_version_without_answers_is_inconclusive_not_a_first_deploy(tmp_p
     assert registry.aliases["ops-qa"] == {"live": 1, "staged": 2}
 
 
+def test_intervals_decide_when_asked_and_the_other_rules_are_shown_beside(tmp_path: Path) -> None:
+    registry = registry_with(["live"], ["staged"])
+    with pytest.raises(job.GateNotPassed, match=r"A-rate, candidate - live lies between .* rows more") as stop:
+        decided(registry, tmp_path, graded_file(tmp_path, candidate=0, live=0), "--rules=interval", "--margin=0.05")
+    assert stop.value.outputs["outcome"] == "inconclusive"
+    assert registry.aliases["ops-qa"] == {"live": 1, "staged": 2}
+    run = registry.tracking.run(str(stop.value.outputs["mlflow-run"]))
+    assert (run.tags["rules"], run.parameters["margin"]) == ("interval", "0.05")
+    assert run.metrics["interval_a_rate_candidate_live_low"] == pytest.approx(-0.2425, abs=1e-4)
+    verdict = json.loads(registry.tracking.artifact(run.id, "verdict.json"))
+    assert verdict["checks"][0]["interval"]["level"] == 0.95
+    assert "The point rules alone would say pass: All 4 checks passed." in verdict["notes"]
+
+
 def test_rows_that_were_never_graded_are_an_error(tmp_path: Path) -> None:
     registry = registry_with(["staged"])
     whole = records.read(graded_file(tmp_path, candidate=0), judging.GradedRow)

@@ -1,0 +1,104 @@
+"""Gate 1 by confidence intervals: no worse than live by more than a margin, prompt by prompt. Pure.
+
+A check passes when its whole interval lies on the right side of its limit, fails when all of it lies on the wrong side, and is inconclusive
+in between, with the number of rows that would decide it. All checks must pass, so that the chance to pass a version that is worse by the
+margin in one of them is at most half of what the level leaves: 2.5% at 95%.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controlplane.core import evidence, gates, intervals, judging
+
+RULES = evidence.RuleSet.INTERVAL
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A check with the rows it stands on and the rows in all that would decide it, when it is open."""
+
+    check: evidence.Check
+    rows: int
+    rows_to_decide: int | None = None
+
+
+def evaluate(
+    candidate: Sequence[judging.GradedRow], live: Sequence[judging.GradedRow] | None, thresholds: gates.AnswerThresholds
+) -> evidence.Verdict:
+    """Against live, row by row; against the floors when nothing is live. An error when too many rows could not be graded."""
+    gate = evidence.Gate.EVALUATION
+    for role, rows in (("candidate", candidate), ("live", live)):
+        if reason := gates.unreadable(role, judging.scores(rows)) if rows else "":
+            return evidence.error(gate, RULES, reason)
+    measured = _floors(judging.scores(candidate), thresholds) if live is None else _differences(candidate, live, thresholds)
+    checks = tuple(one.check for one in measured)
+    notes = (f"Margin {thresholds.margin:.1%}, level {thresholds.level:.0%}.",) if live is not None else (gates.FIRST_DEPLOY,)
+    verdict = evidence.combine(gate, RULES, checks, notes)
+    if verdict.outcome is evidence.Outcome.INCONCLUSIVE:
+        return evidence.Verdict(gate, RULES, verdict.outcome, _what_is_open(measured), checks, notes)
+    return verdict
+
+
+def _floors(scores: judging.AnswerScores, thresholds: gates.AnswerThresholds) -> list[_Measured]:
+    return [
+        _against_floor("A-rate", scores.a_rate, scores.scored, ">=", thresholds.min_a_rate, thresholds.level),
+        _against_floor("C-rate", scores.c_rate, scores.scored, "<=", thresholds.max_c_rate, thresholds.level),
+        _against_floor("refusal rate", scores.refusal_rate, scores.unanswerable, ">=", thresholds.min_refusal_rate, thresholds.level),
+    ]
+
+
+def _differences(
+    candidate: Sequence[judging.GradedRow], live: Sequence[judging.GradedRow], thresholds: gates.AnswerThresholds
+) -> list[_Measured]:
+    pairs, own = judging.paired(candidate, live), judging.scores(candidate)
+    margin, level = thresholds.margin, thresholds.level
+    return [
+        _against_live("A-rate, candidate - live", pairs.a, ">=", -margin, level),
+        _against_live("C-rate, candidate - live", pairs.c, "<=", margin, level),
+        _against_live("refusal rate, candidate - live", pairs.refusal, ">=", -margin, level),
+        _against_floor("refusal rate", own.refusal_rate, own.unanswerable, ">=", thresholds.min_refusal_rate, level),
+    ]
+
+
+def _against_floor(name: str, value: float | None, rows: int, comparison: str, limit: float, level: float) -> _Measured:
+    part = (value or 0.0) * rows
+    interval = intervals.rate(part, rows, level)
+    outcome = _outcome(interval, comparison, limit)
+    needed = intervals.rows_to_decide_rate(part, rows, limit, level) if outcome is evidence.Outcome.INCONCLUSIVE else None
+    return _Measured(evidence.Check(name, value, comparison, limit, "%", outcome, "floor", interval), rows, needed)
+
+
+def _against_live(name: str, pairs: judging.Pairs, comparison: str, limit: float, level: float) -> _Measured:
+    interval = intervals.paired_difference(pairs.gained, pairs.lost, pairs.rows, level)
+    outcome = _outcome(interval, comparison, limit)
+    is_open = outcome is evidence.Outcome.INCONCLUSIVE
+    needed = intervals.rows_to_decide(pairs.gained, pairs.lost, pairs.rows, limit, level) if is_open else None
+    return _Measured(evidence.Check(name, pairs.difference, comparison, limit, "%", outcome, "live", interval), pairs.rows, needed)
+
+
+def _outcome(interval: evidence.Interval | None, comparison: str, limit: float) -> evidence.Outcome:
+    if interval is None:
+        return evidence.Outcome.INCONCLUSIVE
+    low, high = (interval.low, interval.high) if comparison == ">=" else (-interval.high, -interval.low)
+    bound = limit if comparison == ">=" else -limit
+    if low >= bound:
+        return evidence.Outcome.PASS
+    return evidence.Outcome.FAIL if high < bound else evidence.Outcome.INCONCLUSIVE
+
+
+def _what_is_open(measured: Sequence[_Measured]) -> str:
+    return " ".join(_open(one) for one in measured if one.check.outcome is evidence.Outcome.INCONCLUSIVE)
+
+
+def _open(one: _Measured) -> str:
+    interval = one.check.interval
+    if interval is None:
+        return f"No row tells {one.check.name}."
+    sign = "+" if one.check.against == "live" else ""
+    low, high, limit = (f"{value:{sign}.1%}" for value in (interval.low, interval.high, one.check.limit))
+    lies = f"{one.check.name} lies between {low} and {high} (limit {limit})"
+    if one.rows_to_decide is None:
+        return f"{lies}; it sits so close to the limit that no eval set would decide."
+    return f"{lies}; some {one.rows_to_decide - one.rows} rows more would decide, were the rates to stay."
