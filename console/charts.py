@@ -41,6 +41,34 @@ def checks(verdict: wire.Verdict, colours: theme.Palette) -> go.Figure:
     return _or_empty(figure, shown, colours)
 
 
+def differences(verdict: wire.Verdict, colours: theme.Palette) -> go.Figure:
+    """Candidate minus live with its confidence interval, in percentage points, against how much worse still counts as no worse."""
+    shown = [(check, check.interval) for check in verdict.checks if check.against == "live" and check.interval]
+    names = [f"{check.name.partition(',')[0]} ({check.comparison} {100 * check.limit:+.1f})" for check, _ in shown]
+    tones = {"pass": colours.good, "fail": colours.bad}
+    figure = _figure(colours, height=110 + 52 * max(1, len(shown)))
+    for name, (check, interval) in zip(names, shown, strict=True):
+        tone, ends = tones.get(check.outcome, colours.unsure), [100 * interval.low, 100 * interval.high]
+        figure.add_scatter(y=[name] * 2, x=ends, mode="lines", line={"color": tone, "width": 5}, hoverinfo="skip", showlegend=False)
+        figure.add_scatter(
+            y=[name],
+            x=[100 * (check.value or 0.0)],
+            text=[f"{ends[0]:+.1f} … {ends[1]:+.1f}"],
+            textposition="top center",
+            mode="markers+text",
+            marker={"color": tone, "symbol": {"pass": "circle", "fail": "x"}.get(check.outcome, "circle-open"), "size": 12},
+            hovertemplate=f"{check.name}<br>%{{x:+.1f}} points, {interval.level:.0%} interval %{{text}}: {check.outcome}<extra></extra>",
+            showlegend=False,
+            cliponaxis=False,
+        )
+    limits = {"symbol": "line-ns", "size": 26, "line": {"color": colours.text, "width": 2}}
+    figure.add_scatter(y=names, x=[100 * check.limit for check, _ in shown], mode="markers", marker=limits, name="limit")
+    figure.add_vline(x=0, line={"color": colours.muted, "width": 1, "dash": "dot"})
+    figure.update_xaxes(title_text="candidate minus live (percentage points)", zeroline=False)
+    figure.update_yaxes(range=[len(shown) - 0.5, -0.8], ticksuffix="  ")
+    return _or_empty(figure, shown, colours)
+
+
 def grades(counts: Mapping[str, Mapping[str, int]], colours: theme.Palette) -> go.Figure:
     """Stacked bars of grades, one bar a side, in percent of its rows."""
     figure = _figure(colours, height=200)

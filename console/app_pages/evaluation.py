@@ -81,8 +81,12 @@ def _charts(evaluation: wire.Evaluation) -> None:
     colours = components.colours()
     left, right = st.columns(2, gap="large")
     with left:
-        components.title("Values against their limits")
-        st.plotly_chart(charts.checks(evaluation.verdict, colours), key="evaluation_checks", theme=None)
+        if any(check.interval and check.against == "live" for check in evaluation.verdict.checks):
+            components.title("Candidate against live, row by row")
+            st.plotly_chart(charts.differences(evaluation.verdict, colours), key="evaluation_differences", theme=None)
+        else:
+            components.title("Values against their limits")
+            st.plotly_chart(charts.checks(evaluation.verdict, colours), key="evaluation_checks", theme=None)
     with right:
         components.title("Grades")
         st.plotly_chart(charts.grades(tables.grade_counts(evaluation.rows), colours), key="evaluation_grades", theme=None)

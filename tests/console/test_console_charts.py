@@ -76,3 +76,23 @@ def test_an_empty_figure_says_so(draw: Callable[[], go.Figure]) -> None:
     figure = draw()
     assert not figure.layout.xaxis.visible
     assert figure.layout.annotations[-1].text in ("Nothing was measured.", "Prometheus has no points for this time.")
+
+
+def test_differences_show_each_interval_beside_its_limit() -> None:
+    interval = wire.Interval(low=-0.01, high=0.07, level=0.95)
+    live = wire.Check(
+        name="A-rate, candidate - live",
+        value=0.03,
+        comparison=">=",
+        limit=-0.02,
+        unit="%",
+        outcome="pass",
+        against="live",
+        interval=interval,
+    )
+    floor = live.model_copy(update={"name": "refusal rate", "against": "floor"})
+    verdict = wire.Verdict(gate="evaluation", rules="interval", outcome="pass", reason="", checks=(live, floor))
+    figure = charts.differences(verdict, theme.LIGHT)
+    assert [list(trace.x) for trace in figure.data] == [[-1.0, 7.000000000000001], [3.0], [-2.0]]
+    assert figure.data[1].y == ("A-rate (>= -2.0)",)
+    assert figure.data[1].text == ("-1.0 … +7.0",)
