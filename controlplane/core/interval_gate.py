@@ -101,4 +101,5 @@ def _open(one: _Measured) -> str:
     lies = f"{one.check.name} lies between {low} and {high} (limit {limit})"
     if one.rows_to_decide is None:
         return f"{lies}; it sits so close to the limit that no eval set would decide."
-    return f"{lies}; some {one.rows_to_decide - one.rows} rows more would decide, were the rates to stay."
+    more = one.rows_to_decide - one.rows
+    return f"{lies}; about {more} more row{'' if more == 1 else 's'} would decide, were the rates to stay."

@@ -56,7 +56,7 @@ def first(live: Live) -> FirstVersion:
 def second(live: Live, first: FirstVersion) -> wire.Run:
     """Version 2, trained briefly with other settings and staged beside version 1."""
     live.finish(
-        "training", {"data-version": "1", "lora-config": "standard", "num-epochs": "0.25", "max-eval-loss": "10", "max-perplexity": "1000"}
+        "training", {"data-version": "1", "lora-config": "standard", "num-epochs": "0.12", "max-eval-loss": "10", "max-perplexity": "1000"}
     )
     return live.finish("deployment")
 

@@ -67,7 +67,7 @@ def test_a_first_deploy_is_held_against_the_floors(letters: str, refused: str, o
 def test_an_open_check_says_how_many_rows_would_decide() -> None:
     verdict = interval_gate.evaluate(rows("candidate", "A" * 50, "r" * 50), rows("live", "A" * 50, "r" * 50), OWN)
     assert verdict.outcome is INCONCLUSIVE
-    assert "A-rate, candidate - live lies between -3.7% and +3.7% (limit -2.0%); some 89 rows more" in verdict.reason
+    assert "A-rate, candidate - live lies between -3.7% and +3.7% (limit -2.0%); about 89 more rows" in verdict.reason
 
 
 def test_ungraded_rows_are_in_no_pair() -> None:

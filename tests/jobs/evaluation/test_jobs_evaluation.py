@@ -229,7 +229,7 @@ def test_a_live_version_without_answers_is_inconclusive_not_a_first_deploy(tmp_p
 
 def test_intervals_decide_when_asked_and_the_other_rules_are_shown_beside(tmp_path: Path) -> None:
     registry = registry_with(["live"], ["staged"])
-    with pytest.raises(job.GateNotPassed, match=r"A-rate, candidate - live lies between .* rows more") as stop:
+    with pytest.raises(job.GateNotPassed, match=r"A-rate, candidate - live lies between .* more rows") as stop:
         decided(registry, tmp_path, graded_file(tmp_path, candidate=0, live=0), "--rules=interval", "--margin=0.05")
     assert stop.value.outputs["outcome"] == "inconclusive"
     assert registry.aliases["ops-qa"] == {"live": 1, "staged": 2}
