@@ -6,7 +6,7 @@ The journal is written ahead of every act; `recover` finishes or undoes what a k
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -112,8 +112,7 @@ class Promoter:
                     logger.warning("promotion %s stays open: %s", record.id, error)
 
     def _drift(self, model: str, aliases: Mapping[str, int]) -> list[history.AliasDrift]:
-        newest = self._newest(model)
-        return [] if newest is not None and not newest.state.is_final else history.drift(aliases, self._decided(model))
+        return [] if _running(self._recent(model)) else history.drift(aliases, self._decided(model))
 
     def _planned(self, model: str, aliases: Mapping[str, int], source: str, *, is_policy_overridden: bool = False) -> lifecycle.Promotion:
         if found := self._drift(model, aliases):
@@ -125,22 +124,25 @@ class Promoter:
 
     def _aliases_at_rest(self, model: str) -> Mapping[str, int]:
         """Raises Conflict while a promotion moves them: what is read in between is neither before nor after."""
-        before = self._newest(model)
+        before = self._recent(model)
         aliases = self.registry.model(model).aliases
-        after = self._newest(model)
-        if after is not None and (not after.state.is_final or before != after):
+        after = self._recent(model)
+        if running := _running(after):
+            raise _taken(running)
+        if before != after:
             raise self._overtaken(model)
         return aliases
 
     def _overtaken(self, model: str) -> errors.Conflict:
-        """Who was first."""
-        newest = self._newest(model)
-        if newest is None:
-            return errors.Conflict(f"What is live of {model} changed meanwhile.", hint="Look at the plan again.")
-        return journal.taken(newest.model, newest.version, newest.actor, newest.started_at, newest.ended_at)
+        """Names the last one who made a version live."""
+        for record in self.ledger.promotions(model):
+            if record.state in (journal.State.DONE, journal.State.DEGRADED):
+                return _taken(record)
+        return errors.Conflict(f"What is live of {model} changed meanwhile.", hint="Look at the plan again.")
 
-    def _newest(self, model: str) -> ports.PromotionRecord | None:
-        return next(iter(self.ledger.promotions(model, limit=1)), None)
+    def _recent(self, model: str) -> list[ports.PromotionRecord]:
+        """By the time they began, which is not always the order in which they got their turn."""
+        return list(self.ledger.promotions(model, limit=20))
 
     def _run(
         self, model: str, source: str, caller: Caller, decide: Callable[[Mapping[str, int]], lifecycle.Promotion]
@@ -340,6 +342,14 @@ class _Watched:
 def _evidence(version: ports.Version) -> dict[str, str]:
     """Run ids of the version's verdicts, as the gates tagged them."""
     return {name: value for name, value in version.tags.items() if name.endswith(("-run", "-outcome"))}
+
+
+def _running(records: Sequence[ports.PromotionRecord]) -> ports.PromotionRecord | None:
+    return next((record for record in records if record.state is journal.State.RUNNING), None)
+
+
+def _taken(record: ports.PromotionRecord) -> errors.Conflict:
+    return journal.taken(record.model, record.version, record.actor, record.started_at, record.ended_at)
 
 
 def _action(record: ports.PromotionRecord) -> str:

@@ -545,3 +545,17 @@ def test_aliases_in_the_middle_of_a_move_are_no_drift_but_a_conflict(ready):
     ready.registry.apply = halfway
     ready.plane.promoter.promote(MODEL, "perf-passed", ADA)
     assert len(refused) > 2
+
+
+def test_whoever_is_overtaken_between_the_plan_and_the_record_is_told_who_was_first(ready):
+    open_promotion = ready.ledger.open_promotion
+
+    def late(record):
+        ready.ledger.open_promotion = open_promotion
+        ready.start_plane().promoter.promote(MODEL, "perf-passed", replace(ADA, actor="grace"), expected_live=1)
+        return open_promotion(record)
+
+    ready.ledger.open_promotion = late
+    with pytest.raises(errors.Conflict, match="grace promoted ops-qa version 2 meanwhile"):
+        ready.plane.promoter.promote(MODEL, "perf-passed", ADA, expected_live=1)
+    assert [record.state for record in ready.ledger.promotions()] == ["done", "failed"]
