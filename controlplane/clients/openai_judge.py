@@ -46,6 +46,11 @@ class OpenAiJudge:
     def name(self) -> str:
         return f"llm judge ({self.model()})"
 
+    @property
+    def identity(self) -> str:
+        """What may change its grades, besides the question. Raises as `model` does."""
+        return f"{self.address} {self.model()} temperature=0 max_tokens={MAX_REPLY_TOKENS}"
+
     def model(self) -> str:
         """The model that grades; asks the server once.
 

@@ -199,7 +199,9 @@ EVALUATION = Workflow(
         _fraction("min-a-rate", "0.70", "Lowest share of correct answers (first deploy)."),
         _fraction("max-c-rate", "0.10", "Highest share of wrong answers (first deploy)."),
         _fraction("min-refusal-rate", "0.90", "Lowest share of unanswerable questions refused."),
-        Parameter("rules", "point", "Which rules decide; both are shown: measured values, or intervals.", choices=("point", "interval")),
+        Parameter(
+            "rules", "point", "Which rules decide; both are shown: measured values, or intervals.", Kind.CHOICE, ("point", "interval")
+        ),
         Parameter(
             "margin", "0.02", "How much worse than live is no worse (interval).", Kind.NUMBER, minimum=0.0, maximum=0.5, is_advanced=True
         ),

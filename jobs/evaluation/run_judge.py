@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from controlplane import ports
-from controlplane.clients import openai_judge
+from controlplane import ports, settings
+from controlplane.clients import grade_cache, openai_judge
 from controlplane.core import errors, judging, workflows
 from jobs import job, records
 from jobs.evaluation import answers, grading
@@ -31,6 +31,8 @@ def grade(judge: ports.Judge, arguments: argparse.Namespace, log: job.Log) -> Ma
     for role in sorted({row.role for row in graded}):
         _report(role, judging.scores([row for row in graded if row.role == role]), log)
     unscored = sum(row.grade == "" for row in graded)
+    if isinstance(judge, grade_cache.CachedJudge):
+        log.info(f"{judge.hits} of {len(graded)} grades were known already.", known=judge.hits)
     return {"judge": name, "graded": len(graded) - unscored, "unscored": unscored}
 
 
@@ -39,7 +41,10 @@ def _judge(arguments: argparse.Namespace) -> ports.Judge:
         return judging.ReferenceJudge()
     if not arguments.judge_url:
         raise errors.InvalidInput("The judge llm needs --judge-url.", hint="Give the judge's address, or use --judge=reference.")
-    return openai_judge.OpenAiJudge(arguments.judge_url, arguments.judge_model)
+    judge = openai_judge.OpenAiJudge(arguments.judge_url, arguments.judge_model)
+    if not arguments.cache:
+        return judge
+    return grade_cache.CachedJudge(judge, judge.identity, settings.load().home / "cache" / "grades.db")
 
 
 def _report(role: str, scores: judging.AnswerScores, log: job.Log) -> None:
@@ -62,6 +67,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--judge", choices=workflows.JUDGES, default="llm", help="llm: a model grades; reference: deterministic")
     result.add_argument("--judge-url", default="http://judge-vllm-service.ml-models:8000", help="judge server (OpenAI-compatible)")
     result.add_argument("--judge-model", default="", help="judge model; empty: the first the server lists")
+    result.add_argument(
+        "--cache", action=argparse.BooleanOptionalAction, default=True, help="ask the llm judge nothing that it graded before"
+    )
     result.add_argument("--max-concurrent", type=job.positive_integer, default=15, help="requests in flight")
     return result
 

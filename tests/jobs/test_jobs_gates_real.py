@@ -16,7 +16,7 @@ from pathlib import Path
 import chat_server
 import pytest
 
-from controlplane.clients import adapter_files, mlflow_registry, openai_judge, vllm_inference
+from controlplane.clients import adapter_files, grade_cache, mlflow_registry, openai_judge, vllm_inference
 from controlplane.core import datasets, workflow_spec, workflows
 from jobs import records
 from jobs.evaluation import answers
@@ -146,15 +146,24 @@ def _check_the_whole_way(place: Place, registry: mlflow_registry.MlflowRegistry,
 
 @pytest.mark.real
 @pytest.mark.timeout(400)
-def test_a_real_model_judges_with_structured_output(vllm_server: str) -> None:
+def test_a_real_model_judges_with_structured_output_and_is_asked_once(vllm_server: str, tmp_path: Path) -> None:
     with contextlib.closing(openai_judge.OpenAiJudge(vllm_server)) as judge:
         assert judge.name == f"llm judge ({judge.model()})"
-        grades = [judge.grade(row, "7000") for row in ROWS[:2]]
+        cached = grade_cache.CachedJudge(judge, judge.identity, tmp_path / "grades.db")
+        grades = [cached.grade(row, "7000") for row in ROWS[:2]]
+        judge.close()
+        readable = [(row, grade) for row, grade in zip(ROWS, grades, strict=False) if grade.letter]
+        assert [cached.grade(row, "7000") for row, _ in readable] == [grade for _, grade in readable]
+        cached.close()
     assert {grade.letter for grade in grades} <= {"A", "B", "C", ""}
     assert any(grade.letter for grade in grades), grades
 
 
 DOWN = "http://127.0.0.1:9"
+
+
+def _own_home(directory: Path) -> dict[str, str]:
+    return {**os.environ, "GATEWRIGHT_HOME": str(directory / "home")}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +180,15 @@ DOWN = "http://127.0.0.1:9"
 def test_a_system_that_is_down_is_named_with_its_address_and_worth_a_retry(tmp_path: Path, module: str, flags: list[str]) -> None:
     (tmp_path / "eval.jsonl").write_text(datasets.to_jsonl(ROWS))
     records.write(tmp_path / "answers.jsonl", [answers.Answered("1", "candidate", "q", "c", "r", True, "22", 1.0, 0.1, 1, "stop")])
-    done = subprocess.run([sys.executable, "-m", module, *flags], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", module, *flags],
+        cwd=tmp_path,
+        env=_own_home(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 3, done.stdout + done.stderr
     assert DOWN in json.loads((tmp_path / "output" / "outputs.json").read_text())["reason"]
 
@@ -183,7 +200,7 @@ def test_a_stopped_job_ends_at_once_though_its_judge_hangs(tmp_path: Path) -> No
         listed = chat_server.as_json({"object": "list", "data": [{"id": "m", "object": "model"}]})
         server.reply = lambda path, body: listed if path.endswith("/models") else chat_server.Reply(hangs=True)
         command = [sys.executable, "-m", "jobs.evaluation.run_judge", f"--judge-url={server.address}", "--candidate-file=answers.jsonl"]
-        job = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+        job = subprocess.Popen(command, cwd=tmp_path, env=_own_home(tmp_path), stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
         while len(server.asked) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
