@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import hypothesis
 import numpy
 import pytest
 from safetensors.numpy import save_file
@@ -23,7 +24,20 @@ from controlplane import settings as settings_module
 from controlplane import stack
 from controlplane.core import profiles
 
+# Deadlines measure the machine, and examples that differ between runs hide what failed.
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("suite")
+
 MakeAdapter = Callable[..., Path]
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Two processes share the suite: one has the end-to-end tests, the other all that shares real servers; what is fast fills the gaps."""
+    for item in items:
+        if "e2e" in item.path.parts:
+            item.add_marker(pytest.mark.xdist_group("end-to-end"))
+        elif item.get_closest_marker("real"):
+            item.add_marker(pytest.mark.xdist_group("real-parts"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -264,4 +264,4 @@ class Dispatching(RuleBasedStateMachine):
 
 
 TestDispatching = Dispatching.TestCase
-TestDispatching.settings = settings(max_examples=150, stateful_step_count=40, deadline=None, database=None, derandomize=True)
+TestDispatching.settings = settings(max_examples=150, stateful_step_count=40)

@@ -141,5 +141,5 @@ class _Dying:
         return maybe
 
 
-Life.TestCase.settings = settings(max_examples=60, stateful_step_count=20, deadline=None, derandomize=True)
+Life.TestCase.settings = settings(max_examples=60, stateful_step_count=20)
 TestLife = Life.TestCase
