@@ -35,7 +35,7 @@ up: install
 	@$(BIN)/gatewright up
 
 test: install
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 check: install
 	@$(BIN)/ruff format --check .

@@ -30,7 +30,7 @@ from controlplane.clients import (
     run_store,
     vllm_inference,
 )
-from controlplane.core import admission, errors, judging
+from controlplane.core import admission, errors, reference_judge
 from controlplane.services import (
     audit,
     charts,
@@ -210,7 +210,7 @@ def build(settings: settings_module.Settings) -> Plane:
         ledger=ledger.SqlLedger(engine),
         store=run_store.SqlRunStore(engine),
         objects=object_store.open(f"{settings.artifacts_url.rstrip('/')}/datasets"),
-        judge=openai_judge.OpenAiJudge(settings.judge_url) if settings.judge_url else judging.ReferenceJudge(),
+        judge=openai_judge.OpenAiJudge(settings.judge_url) if settings.judge_url else reference_judge.ReferenceJudge(),
         metrics=prometheus.Prometheus(settings.prometheus_url) if settings.prometheus_url else None,
     )
     return Plane(settings, outside, utc_now, new_id, holder(), utc_now())

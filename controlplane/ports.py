@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from controlplane.core import adapters, datasets, fingerprints, journal, judging, lifecycle, runs
+from controlplane.core import adapters, datasets, fingerprints, journal, judging, lifecycle, pairwise, runs
 
 
 @dataclass(frozen=True)
@@ -447,12 +447,16 @@ class Metrics(Protocol):
 
 
 class Judge(Protocol):
-    """Grades one answer against its reference."""
+    """Grades one answer against its reference, or says which of two is better."""
 
     @property
     def name(self) -> str: ...
 
     def grade(self, row: datasets.Row, answer: str) -> Grade: ...
+
+    def prefer(self, row: datasets.Row, first: str, second: str) -> pairwise.Preference:
+        """Not in both orders: whoever asks does that."""
+        ...
 
 
 Grade = judging.Grade

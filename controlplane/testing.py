@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from controlplane import ports
-from controlplane.core import adapters, chain, datasets, errors, fingerprints, journal, lifecycle, runs
+from controlplane.core import adapters, chain, datasets, errors, fingerprints, journal, lifecycle, pairwise, runs
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -603,6 +603,10 @@ class FakeJudge:
         own = "A" if answer.strip().casefold() == row.answer.strip().casefold() else "C"
         letter = self.letters.get(row.id, own)
         return ports.Grade(letter, "scripted" if row.id in self.letters else "compared with the reference")
+
+    def prefer(self, row: datasets.Row, first: str, second: str) -> pairwise.Preference:
+        one, two = (self.grade(row, answer).letter for answer in (first, second))
+        return pairwise.Preference("TIE" if one == two else "1" if one < two else "2", f"{one} against {two}")
 
 
 def _raise(fault: errors.GatewrightError | None) -> None:

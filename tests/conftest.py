@@ -19,6 +19,8 @@ import hypothesis
 import numpy
 import pytest
 from safetensors.numpy import save_file
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from controlplane import settings as settings_module
 from controlplane import stack
@@ -31,13 +33,29 @@ hypothesis.settings.load_profile("suite")
 MakeAdapter = Callable[..., Path]
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Two processes share the suite: one has the end-to-end tests, the other all that shares real servers; what is fast fills the gaps."""
-    for item in items:
-        if "e2e" in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group("end-to-end"))
-        elif item.get_closest_marker("real"):
-            item.add_marker(pytest.mark.xdist_group("real-parts"))
+class _Scheduler(LoadScopeScheduling):
+    """Several processes: one has the end-to-end tests, one all that shares real servers; the other files go to whoever is free."""
+
+    def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = _longest_first(nodeid)
+        return str(folder) if folder < 2 else nodeid.split("::", 1)[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _Scheduler(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _longest_first(item.nodeid))
+
+
+def _longest_first(nodeid: str) -> int:
+    if nodeid.startswith("tests/e2e/"):
+        return 0
+    return 1 if nodeid.startswith(("tests/jobs/", "tests/ports/", "tests/controlplane/clients/")) else 2
 
 
 @pytest.hookimpl(wrapper=True)

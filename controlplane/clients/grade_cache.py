@@ -1,4 +1,4 @@
-"""Grades a judge has given already, in one SQLite file, so that asking again costs nothing and an interrupted grading goes on."""
+"""What a judge has found already, in one SQLite file, so that asking again costs nothing and an interrupted grading goes on."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from controlplane import ports
-from controlplane.core import datasets, errors, judging
+from controlplane.core import datasets, errors, judging, pairwise
 
 WAIT_SECONDS = 10.0
-_TABLE = "CREATE TABLE IF NOT EXISTS grades (key TEXT PRIMARY KEY, letter TEXT NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID"
+_TABLE = "CREATE TABLE IF NOT EXISTS findings (key TEXT PRIMARY KEY, finding TEXT NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID"
 
 
 class CachedJudge:
@@ -46,31 +46,36 @@ class CachedJudge:
 
     def grade(self, row: datasets.Row, answer: str) -> judging.Grade:
         """Raises as the judge does, and as the constructor."""
-        key = self._key(row, answer)
-        known = self._known(key)
-        if known is not None:
-            return known
-        grade = self._judge.grade(row, answer)
-        if grade.letter:
-            self._keep(key, grade)
-        return grade
+        asked = judging.messages(row, answer), judging.REPLY_SCHEMA
+        return judging.Grade(*self._known_or_asked(asked, lambda: _parts(self._judge.grade(row, answer))))
+
+    def prefer(self, row: datasets.Row, first: str, second: str) -> pairwise.Preference:
+        """As `grade`."""
+        asked = pairwise.messages(row, first, second), pairwise.REPLY_SCHEMA
+        return pairwise.Preference(*self._known_or_asked(asked, lambda: _parts(self._judge.prefer(row, first, second))))
 
     def close(self) -> None:
         self._connection.close()
 
-    def _key(self, row: datasets.Row, answer: str) -> str:
-        asked = [self._identity, judging.messages(row, answer), judging.REPLY_SCHEMA]
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    def _known_or_asked(self, asked: object, ask: Callable[[], tuple[str, str]]) -> tuple[str, str]:
+        key = hashlib.sha256(json.dumps([self._identity, asked], sort_keys=True).encode()).hexdigest()
+        known = self._known(key)
+        if known is not None:
+            return known
+        finding, reason = ask()
+        if finding:
+            self._keep(key, finding, reason)
+        return finding, reason
 
-    def _known(self, key: str) -> judging.Grade | None:
+    def _known(self, key: str) -> tuple[str, str] | None:
         with self._lock, self._translated():
-            found = self._connection.execute("SELECT letter, reason FROM grades WHERE key = ?", (key,)).fetchone()
+            found = self._connection.execute("SELECT finding, reason FROM findings WHERE key = ?", (key,)).fetchone()
             self.hits += found is not None
-        return judging.Grade(*found) if found else None
+        return (found[0], found[1]) if found else None
 
-    def _keep(self, key: str, grade: judging.Grade) -> None:
+    def _keep(self, key: str, finding: str, reason: str) -> None:
         with self._lock, self._translated():
-            self._connection.execute("INSERT OR REPLACE INTO grades VALUES (?, ?, ?)", (key, grade.letter, grade.reason))
+            self._connection.execute("INSERT OR REPLACE INTO findings VALUES (?, ?, ?)", (key, finding, reason))
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -84,3 +89,7 @@ class CachedJudge:
             ) from error
         except OSError as error:
             raise errors.NoSpace(f"{self._file}: {error.strerror}.", hint="Check the free space and your rights there.") from error
+
+
+def _parts(finding: judging.Grade | pairwise.Preference) -> tuple[str, str]:
+    return (finding.letter if isinstance(finding, judging.Grade) else finding.choice), finding.reason

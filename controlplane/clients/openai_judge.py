@@ -1,21 +1,25 @@
-"""A judge behind any OpenAI-compatible chat endpoint, through the openai package. It asks; `core.judging` words and reads."""
+"""A judge behind any OpenAI-compatible chat endpoint, through the openai package. It asks; `core.judging` and `core.pairwise` word and read."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import openai
 from openai.types.chat import ChatCompletionMessageParam
 
-from controlplane.core import datasets, errors, judging
+from controlplane.core import datasets, errors, judging, pairwise
 
 # Finding out that nobody listens must take under 10 s: two attempts of at most 4 s and a short pause.
 CONTACT_SECONDS = 4.0
 MAX_REPLY_TOKENS = 256
 SYSTEM = "The judge"
+
+
+class _Refusal(Exception):
+    """The judge will not answer this one question."""
 
 
 class OpenAiJudge:
@@ -32,7 +36,7 @@ class OpenAiJudge:
         """
         self.address = base_url.rstrip("/")
         self._asked_model = model
-        self._found_model = ""
+        self._listed: tuple[str, ...] | None = None
         self._lock = threading.Lock()
         self._answer_seconds = answer_seconds
         self._client = openai.OpenAI(
@@ -52,16 +56,28 @@ class OpenAiJudge:
         return f"{self.address} {self.model()} temperature=0 max_tokens={MAX_REPLY_TOKENS}"
 
     def model(self) -> str:
-        """The model that grades; asks the server once.
+        """The model that grades.
 
         Raises:
             Unreachable: nobody answers.
             NotFound: the server does not list the wanted model, or lists none.
         """
-        with self._lock:
-            if not self._found_model:
-                self._found_model = self._pick_model()
-            return self._found_model
+        listed = self.listed()
+        if self._asked_model and self._asked_model not in listed:
+            raise errors.NotFound(
+                f"{SYSTEM} at {self.address} serves no model {self._asked_model!r}.", hint=f"It lists: {', '.join(listed) or 'nothing'}."
+            )
+        if not listed:
+            raise errors.NotFound(f"{SYSTEM} at {self.address} lists no model.", hint="Start it with a model, or name another judge.")
+        return self._asked_model or listed[0]
+
+    def listed(self) -> tuple[str, ...]:
+        """The names its server answers to; asked once. Raises Unreachable."""
+        with self._lock, self._translated():
+            if self._listed is None:
+                quick = self._client.with_options(timeout=CONTACT_SECONDS, max_retries=1)
+                self._listed = tuple(model.id for model in quick.models.list())
+            return self._listed
 
     def grade(self, row: datasets.Row, answer: str) -> judging.Grade:
         """Unscored when the judge's reply cannot be read, or when it refuses this one question (too long for it, say).
@@ -70,19 +86,30 @@ class OpenAiJudge:
             Unreachable: it does not answer, after retries.
             OutsideError: it refuses whatever is asked (no access, no such route).
         """
-        model, messages = self.model(), _messages(row, answer)
         try:
-            with self._translated():
-                return judging.parse_reply(self._ask(model, messages))
-        except openai.UnprocessableEntityError as refusal:
-            return judging.Grade("", f"The judge refused the question: {_first_line(refusal)}")
-        except openai.BadRequestError as refusal:
-            return judging.Grade("", f"The judge refused the question: {_first_line(refusal)}")
+            return judging.parse_reply(self._reply(judging.messages(row, answer), judging.REPLY_SCHEMA))
+        except _Refusal as refusal:
+            return judging.Grade("", str(refusal))
+
+    def prefer(self, row: datasets.Row, first: str, second: str) -> pairwise.Preference:
+        """As `grade`, for which of two answers is better."""
+        try:
+            return pairwise.parse_reply(self._reply(pairwise.messages(row, first, second), pairwise.REPLY_SCHEMA))
+        except _Refusal as refusal:
+            return pairwise.Preference("", str(refusal))
 
     def close(self) -> None:
         self._client.close()
 
-    def _ask(self, model: str, messages: list[ChatCompletionMessageParam]) -> str:
+    def _reply(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, object]) -> str:
+        model, system, user = self.model(), messages[0]["content"], messages[1]["content"]
+        try:
+            with self._translated():
+                return self._ask(model, [{"role": "system", "content": system}, {"role": "user", "content": user}], schema)
+        except (openai.UnprocessableEntityError, openai.BadRequestError) as refusal:
+            raise _Refusal(f"The judge refused the question: {_first_line(refusal)}") from refusal
+
+    def _ask(self, model: str, messages: list[ChatCompletionMessageParam], schema: Mapping[str, object]) -> str:
         """With structured output; without, where the server refuses that."""
         try:
             reply = self._client.chat.completions.create(
@@ -90,25 +117,11 @@ class OpenAiJudge:
                 messages=messages,
                 temperature=0.0,
                 max_tokens=MAX_REPLY_TOKENS,
-                response_format={
-                    "type": "json_schema",
-                    "json_schema": {"name": "grade", "strict": True, "schema": judging.REPLY_SCHEMA},
-                },
+                response_format={"type": "json_schema", "json_schema": {"name": "finding", "strict": True, "schema": dict(schema)}},
             )
         except openai.BadRequestError:
             reply = self._client.chat.completions.create(model=model, messages=messages, temperature=0.0, max_tokens=MAX_REPLY_TOKENS)
         return (reply.choices[0].message.content if reply.choices else "") or ""
-
-    def _pick_model(self) -> str:
-        with self._translated():
-            listed = [model.id for model in self._client.with_options(timeout=CONTACT_SECONDS, max_retries=1).models.list()]
-        if self._asked_model and self._asked_model not in listed:
-            raise errors.NotFound(
-                f"{SYSTEM} at {self.address} serves no model {self._asked_model!r}.", hint=f"It lists: {', '.join(listed) or 'nothing'}."
-            )
-        if not listed:
-            raise errors.NotFound(f"{SYSTEM} at {self.address} lists no model.", hint="Start it with a model, or name another judge.")
-        return self._asked_model or listed[0]
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -127,11 +140,6 @@ class OpenAiJudge:
             raise errors.OutsideError(SYSTEM, self.address, f"HTTP {error.status_code}: {_first_line(error)}", hint=hint) from error
         except openai.APIError as error:
             raise errors.OutsideError(SYSTEM, self.address, f"unreadable answer: {_first_line(error)}") from error
-
-
-def _messages(row: datasets.Row, answer: str) -> list[ChatCompletionMessageParam]:
-    system, user = judging.messages(row, answer)
-    return [{"role": "system", "content": system["content"]}, {"role": "user", "content": user["content"]}]
 
 
 def _first_line(error: openai.APIError) -> str:

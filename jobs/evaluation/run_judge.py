@@ -8,7 +8,7 @@ from pathlib import Path
 
 from controlplane import ports, settings
 from controlplane.clients import grade_cache, openai_judge
-from controlplane.core import errors, judging, workflows
+from controlplane.core import errors, judging, reference_judge, workflows
 from jobs import job, records
 from jobs.evaluation import answers, grading
 
@@ -38,7 +38,7 @@ def grade(judge: ports.Judge, arguments: argparse.Namespace, log: job.Log) -> Ma
 
 def _judge(arguments: argparse.Namespace) -> ports.Judge:
     if arguments.judge == "reference":
-        return judging.ReferenceJudge()
+        return reference_judge.ReferenceJudge()
     if not arguments.judge_url:
         raise errors.InvalidInput("The judge llm needs --judge-url.", hint="Give the judge's address, or use --judge=reference.")
     judge = openai_judge.OpenAiJudge(arguments.judge_url, arguments.judge_model)

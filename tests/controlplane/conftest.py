@@ -13,7 +13,7 @@ import pytest
 
 from controlplane import plane, ports, settings, testing
 from controlplane.api import app
-from controlplane.core import evidence, gates, judging, latency
+from controlplane.core import evidence, gates, judging, latency, reference_judge
 from controlplane.services import promote
 
 MODEL = "ops-qa"
@@ -58,7 +58,7 @@ class World:
             ledger=self.ledger,
             store=self.store,
             objects=self.objects,
-            judge=judging.ReferenceJudge(),
+            judge=reference_judge.ReferenceJudge(),
             metrics=self.metrics,
         )
         now = lambda: next(self.clock)  # noqa: E731 - a clock that moves with every look
@@ -93,7 +93,7 @@ class World:
         scores = judging.scores([row for row in rows if row.role == "candidate"])
         verdict = gates.evaluate_answers(scores, None, gates.AnswerThresholds())
         files = {"verdict.json": json.dumps(evidence.to_dict(verdict)), "grades.jsonl": _lines(rows)}
-        return self._record(version, evidence.Gate.EVALUATION, verdict, files, {"a_rate": 1.0}, {"judge": judging.REFERENCE_NAME})
+        return self._record(version, evidence.Gate.EVALUATION, verdict, files, {"a_rate": 1.0}, {"judge": reference_judge.NAME})
 
     def add_performance(self, version: ports.Version, seconds: float, tags: Mapping[str, str] | None = None) -> str:
         """Gate 2 of a version whose requests all took this long."""

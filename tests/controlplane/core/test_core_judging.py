@@ -1,4 +1,4 @@
-"""Reading a judge's reply, the deterministic reference judge, the rates."""
+"""Reading a judge's reply, the question it is asked, the rates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.core import datasets, judging
+from controlplane.core import datasets, judging, replies
 
 
 def row(answer: str = "22", question: str = "Which port does ssh use?", *, answerable: bool = True) -> datasets.Row:
@@ -59,54 +59,7 @@ def test_a_json_grade_at_the_end_always_binds(letter: str, before: str) -> None:
 
 
 def test_reason_is_kept_short() -> None:
-    assert len(judging.parse_reply(f'{{"grade": "A", "reason": "{"x" * 9000}"}}').reason) == judging.LONGEST_REASON
-
-
-@pytest.mark.parametrize(
-    ("reference", "answer", "letter"),
-    [
-        ("22", "22", "A"),
-        ("22", "Port 22.", "A"),
-        ("22", "ssh uses port 22 over tcp.", "A"),
-        ("Not Found", "not found", "A"),
-        ("Not Found", "It means Not Found.", "A"),
-        ("text/html", "The type is text/html.", "A"),
-        ("SIGKILL", "The signal SIGKILL", "A"),
-        ("No such file or directory", "no such file or directory", "A"),
-        ("22", "221", "C"),
-        ("22", "2", "C"),
-        ("22", "22 or 80", "B"),
-        ("22", "22, 80 and 443", "C"),
-        ("22", "It is not 22", "C"),
-        ("22", "Port 80", "C"),
-        ("22", "Not in the context.", "B"),
-        ("22", "", "C"),
-        ("No such file or directory", "No such file", "B"),
-        ("No such process", "Interrupted system call", "C"),
-        ("text/html", "text/plain", "C"),
-    ],
-)
-def test_reference_judge_on_answerable_rows(reference: str, answer: str, letter: str) -> None:
-    assert judging.grade_by_reference(row(reference), answer).letter == letter
-
-
-@pytest.mark.parametrize(
-    ("answer", "letter"),
-    [
-        ("Not in the context.", "A"),
-        ("The context does not say.", "A"),
-        ("1995", "C"),
-        ("", "C"),
-        ("Not in the context, but it is 1995.", "C"),
-    ],
-)
-def test_reference_judge_on_unanswerable_rows(answer: str, letter: str) -> None:
-    assert judging.grade_by_reference(row("Not in the context.", answerable=False), answer).letter == letter
-
-
-def test_number_of_the_question_is_no_contradiction() -> None:
-    asked = row("Not Found", "What does HTTP status 404 mean?")
-    assert judging.grade_by_reference(asked, "HTTP status 404 means Not Found").letter == "A"
+    assert len(judging.parse_reply(f'{{"grade": "A", "reason": "{"x" * 9000}"}}').reason) == replies.LONGEST_REASON
 
 
 def test_answer_cannot_break_out_of_its_markers() -> None:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from controlplane import wire
-from controlplane.core import errors, judging
+from controlplane.core import errors, reference_judge
 
 MODEL = "ops-qa"
 ASKED = wire.Comparison(model=MODEL, question="Which port?", context="It is 22.")
@@ -65,7 +65,7 @@ def test_an_unknown_model_is_not_found(world):
 def test_grades_name_the_judge_that_gave_them(world):
     request = wire.JudgeRequest(question="Which port?", context="It is 22.", reference="22", answers={"candidate": "22", "live": "80"})
     answer = world.plane.comparer.grade(request)
-    assert answer.judge == judging.REFERENCE_NAME
+    assert answer.judge == reference_judge.NAME
     assert {side: grade for side, (grade, _reason) in answer.grades.items()} == {"candidate": "A", "live": "C"}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from controlplane import testing
-from controlplane.core import datasets, errors, judging
+from controlplane.core import datasets, errors, judging, reference_judge
 from jobs import job, records
 from jobs.evaluation import answers, compare_decision, grading, run_inference, run_judge
 
@@ -112,7 +112,7 @@ def judged(tmp_path: Path, *flags: str, judge: object = None) -> dict[str, objec
     arguments = run_judge.parser().parse_args(
         [f"--candidate-file={tmp_path / 'candidate' / 'answers.jsonl'}", "--judge=reference", f"--output-dir={tmp_path / 'judge'}", *flags]
     )
-    return dict(run_judge.grade(judge or judging.ReferenceJudge(), arguments, LOG))
+    return dict(run_judge.grade(judge or reference_judge.ReferenceJudge(), arguments, LOG))
 
 
 def test_grades_carry_everything_a_reader_needs(tmp_path: Path) -> None:
