@@ -16,6 +16,14 @@ RULES = evidence.RuleSet.INTERVAL
 
 
 @dataclass(frozen=True)
+class Judged:
+    """At one of several looks: the rows whose grades count, and the level that intervals of grades must have there (see `sequential`)."""
+
+    ids: frozenset[str]
+    level: float
+
+
+@dataclass(frozen=True)
 class _Measured:
     """A check with the rows it stands on and the rows in all that would decide it, when it is open."""
 
@@ -25,41 +33,63 @@ class _Measured:
 
 
 def evaluate(
-    candidate: Sequence[judging.GradedRow], live: Sequence[judging.GradedRow] | None, thresholds: gates.AnswerThresholds
+    candidate: Sequence[judging.GradedRow],
+    live: Sequence[judging.GradedRow] | None,
+    thresholds: gates.AnswerThresholds,
+    judged: Judged | None = None,
 ) -> evidence.Verdict:
-    """Against live, row by row; against the floors when nothing is live. An error when too many rows could not be graded."""
+    """Against live, row by row; against the floors when nothing is live. An error when too many rows could not be graded.
+
+    Args:
+        judged: where not every row has been to the judge; the checks of grades keep to it, those of refusals stand on all rows.
+    """
     gate = evidence.Gate.EVALUATION
-    for role, rows in (("candidate", candidate), ("live", live)):
+    graded, graded_live = _within(candidate, judged), None if live is None else _within(live, judged)
+    for role, rows in (("candidate", graded), ("live", graded_live)):
         if reason := gates.unreadable(role, judging.scores(rows)) if rows else "":
             return evidence.error(gate, RULES, reason)
-    measured = _floors(judging.scores(candidate), thresholds) if live is None else _differences(candidate, live, thresholds)
+    measured = [*_of_grades(graded, graded_live, thresholds, judged), *_of_refusals(candidate, live, thresholds)]
     checks = tuple(one.check for one in measured)
-    notes = (f"Margin {thresholds.margin:.1%}, level {thresholds.level:.0%}.",) if live is not None else (gates.FIRST_DEPLOY,)
+    notes = (f"Margin {thresholds.margin:.1%}, level {100 * thresholds.level:.4g}%.",) if live is not None else (gates.FIRST_DEPLOY,)
     verdict = evidence.combine(gate, RULES, checks, notes)
     if verdict.outcome is evidence.Outcome.INCONCLUSIVE:
         return evidence.Verdict(gate, RULES, verdict.outcome, _what_is_open(measured), checks, notes)
     return verdict
 
 
-def _floors(scores: judging.AnswerScores, thresholds: gates.AnswerThresholds) -> list[_Measured]:
-    return [
-        _against_floor("A-rate", scores.a_rate, scores.scored, ">=", thresholds.min_a_rate, thresholds.level),
-        _against_floor("C-rate", scores.c_rate, scores.scored, "<=", thresholds.max_c_rate, thresholds.level),
-        _against_floor("refusal rate", scores.refusal_rate, scores.unanswerable, ">=", thresholds.min_refusal_rate, thresholds.level),
-    ]
+def _within(rows: Sequence[judging.GradedRow], judged: Judged | None) -> Sequence[judging.GradedRow]:
+    return rows if judged is None else [row for row in rows if row.id in judged.ids]
 
 
-def _differences(
-    candidate: Sequence[judging.GradedRow], live: Sequence[judging.GradedRow], thresholds: gates.AnswerThresholds
+def _of_grades(
+    candidate: Sequence[judging.GradedRow],
+    live: Sequence[judging.GradedRow] | None,
+    thresholds: gates.AnswerThresholds,
+    judged: Judged | None,
 ) -> list[_Measured]:
-    pairs, own = judging.paired(candidate, live), judging.scores(candidate)
-    margin, level = thresholds.margin, thresholds.level
+    level, margin = judged.level if judged else thresholds.level, thresholds.margin
+    if live is None:
+        scores = judging.scores(candidate)
+        return [
+            _against_floor("A-rate", scores.a_rate, scores.scored, ">=", thresholds.min_a_rate, level),
+            _against_floor("C-rate", scores.c_rate, scores.scored, "<=", thresholds.max_c_rate, level),
+        ]
+    pairs = judging.paired(candidate, live)
     return [
         _against_live("A-rate, candidate - live", pairs.a, ">=", -margin, level),
         _against_live("C-rate, candidate - live", pairs.c, "<=", margin, level),
-        _against_live("refusal rate, candidate - live", pairs.refusal, ">=", -margin, level),
-        _against_floor("refusal rate", own.refusal_rate, own.unanswerable, ">=", thresholds.min_refusal_rate, level),
     ]
+
+
+def _of_refusals(
+    candidate: Sequence[judging.GradedRow], live: Sequence[judging.GradedRow] | None, thresholds: gates.AnswerThresholds
+) -> list[_Measured]:
+    own, level = judging.scores(candidate), thresholds.level
+    floor = _against_floor("refusal rate", own.refusal_rate, own.unanswerable, ">=", thresholds.min_refusal_rate, level)
+    if live is None:
+        return [floor]
+    pairs = judging.paired(candidate, live).refusal
+    return [_against_live("refusal rate, candidate - live", pairs, ">=", -thresholds.margin, level), floor]
 
 
 def _against_floor(name: str, value: float | None, rows: int, comparison: str, limit: float, level: float) -> _Measured:
