@@ -79,12 +79,14 @@ def take(
     size = look_sizes(len(ordered), looks)[number - 1] if number else 0
     level = levels(looks, thresholds.level)[max(number, 1) - 1]
     verdict = interval_gate.evaluate(candidate, live, thresholds, interval_gate.Judged(frozenset(ordered[:size]), level))
-    return Look(number, looks, size, verdict if looks == 1 else _noted(verdict, number, looks, size, len(ordered), level))
+    if looks > 1:
+        place = f"Look {number} of {looks}: {size} of {len(ordered)} rows judged"
+        verdict = _noted(verdict, place, level, thresholds.level)
+    return Look(number, looks, size, verdict)
 
 
-def _noted(verdict: evidence.Verdict, number: int, looks: int, size: int, rows: int, level: float) -> evidence.Verdict:
-    place = f"Look {number} of {looks}: {size} of {rows} rows judged"
-    note = f"{place}; intervals of A and C at {100 * level:.6g}%, so that all looks keep the level."
+def _noted(verdict: evidence.Verdict, place: str, level: float, promised: float) -> evidence.Verdict:
+    note = f"{place}; intervals of A and C at {100 * level:.6g}%, so that all looks together keep {100 * promised:.4g}%."
     return replace(verdict, notes=(*verdict.notes, note))
 
 

@@ -165,7 +165,8 @@ def test_which_look_decides(
 
 def test_a_look_says_where_it_stands_and_at_which_level() -> None:
     verdict = sequential.decide(answered("candidate", 600, 200), answered("live", 600, 200), OWN, 3).verdict
-    assert "Look 2 of 3: 534 of 800 rows judged; intervals of A and C at 98.7976%, so that all looks keep the level." in verdict.notes
+    note = "Look 2 of 3: 534 of 800 rows judged; intervals of A and C at 98.7976%, so that all looks together keep 95%."
+    assert verdict.notes == ("Margin 2.0%, level 95%.", note)
     assert [round(check.interval.level, 4) for check in verdict.checks if check.interval] == [0.9880, 0.9880, 0.95, 0.95]
 
 
