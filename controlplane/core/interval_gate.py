@@ -16,7 +16,15 @@ RULES = evidence.RuleSet.INTERVAL
 
 
 @dataclass(frozen=True)
-class _Measured:
+class Judged:
+    """At one of several looks: the rows whose grades count, and the level that intervals of grades must have there (see `sequential`)."""
+
+    ids: frozenset[str]
+    level: float
+
+
+@dataclass(frozen=True)
+class Measured:
     """A check with the rows it stands on and the rows in all that would decide it, when it is open."""
 
     check: evidence.Check
@@ -25,57 +33,81 @@ class _Measured:
 
 
 def evaluate(
-    candidate: Sequence[judging.GradedRow], live: Sequence[judging.GradedRow] | None, thresholds: gates.AnswerThresholds
+    candidate: Sequence[judging.GradedRow],
+    live: Sequence[judging.GradedRow] | None,
+    thresholds: gates.AnswerThresholds,
+    judged: Judged | None = None,
 ) -> evidence.Verdict:
-    """Against live, row by row; against the floors when nothing is live. An error when too many rows could not be graded."""
+    """Against live, row by row; against the floors when nothing is live. An error when too many rows could not be graded.
+
+    Args:
+        judged: where not every row has been to the judge; the checks of grades keep to it, those of refusals stand on all rows.
+    """
     gate = evidence.Gate.EVALUATION
-    for role, rows in (("candidate", candidate), ("live", live)):
+    graded, graded_live = _within(candidate, judged), None if live is None else _within(live, judged)
+    for role, rows in (("candidate", graded), ("live", graded_live)):
         if reason := gates.unreadable(role, judging.scores(rows)) if rows else "":
             return evidence.error(gate, RULES, reason)
-    measured = _floors(judging.scores(candidate), thresholds) if live is None else _differences(candidate, live, thresholds)
+    level = judged.level if judged else thresholds.level
+    if live is None or graded_live is None:
+        measured = _floors(judging.scores(graded), judging.scores(candidate), thresholds, level)
+    else:
+        refusals = refusal_checks(judging.paired(candidate, live).refusal, judging.scores(candidate), thresholds)
+        measured = [*grade_checks(judging.paired(graded, graded_live), thresholds, level), *refusals]
     checks = tuple(one.check for one in measured)
-    notes = (f"Margin {thresholds.margin:.1%}, level {thresholds.level:.0%}.",) if live is not None else (gates.FIRST_DEPLOY,)
+    notes = (f"Margin {thresholds.margin:.1%}, level {100 * thresholds.level:.4g}%.",) if live is not None else (gates.FIRST_DEPLOY,)
     verdict = evidence.combine(gate, RULES, checks, notes)
     if verdict.outcome is evidence.Outcome.INCONCLUSIVE:
         return evidence.Verdict(gate, RULES, verdict.outcome, _what_is_open(measured), checks, notes)
     return verdict
 
 
-def _floors(scores: judging.AnswerScores, thresholds: gates.AnswerThresholds) -> list[_Measured]:
+def grade_checks(pairs: judging.PairedScores, thresholds: gates.AnswerThresholds, level: float) -> list[Measured]:
+    """Against live, of what the judge said, by intervals of `level`."""
     return [
-        _against_floor("A-rate", scores.a_rate, scores.scored, ">=", thresholds.min_a_rate, thresholds.level),
-        _against_floor("C-rate", scores.c_rate, scores.scored, "<=", thresholds.max_c_rate, thresholds.level),
-        _against_floor("refusal rate", scores.refusal_rate, scores.unanswerable, ">=", thresholds.min_refusal_rate, thresholds.level),
+        _against_live("A-rate, candidate - live", pairs.a, ">=", -thresholds.margin, level),
+        _against_live("C-rate, candidate - live", pairs.c, "<=", thresholds.margin, level),
     ]
 
 
-def _differences(
-    candidate: Sequence[judging.GradedRow], live: Sequence[judging.GradedRow], thresholds: gates.AnswerThresholds
-) -> list[_Measured]:
-    pairs, own = judging.paired(candidate, live), judging.scores(candidate)
-    margin, level = thresholds.margin, thresholds.level
+def refusal_checks(pairs: judging.Pairs, own: judging.AnswerScores, thresholds: gates.AnswerThresholds) -> list[Measured]:
+    """Against live, of the refusals, by intervals of the thresholds' level. `own`: the candidate's scores."""
     return [
-        _against_live("A-rate, candidate - live", pairs.a, ">=", -margin, level),
-        _against_live("C-rate, candidate - live", pairs.c, "<=", margin, level),
-        _against_live("refusal rate, candidate - live", pairs.refusal, ">=", -margin, level),
-        _against_floor("refusal rate", own.refusal_rate, own.unanswerable, ">=", thresholds.min_refusal_rate, level),
+        _against_live("refusal rate, candidate - live", pairs, ">=", -thresholds.margin, thresholds.level),
+        _refusal_floor(own, thresholds),
     ]
 
 
-def _against_floor(name: str, value: float | None, rows: int, comparison: str, limit: float, level: float) -> _Measured:
+def _floors(graded: judging.AnswerScores, own: judging.AnswerScores, thresholds: gates.AnswerThresholds, level: float) -> list[Measured]:
+    return [
+        _against_floor("A-rate", graded.a_rate, graded.scored, ">=", thresholds.min_a_rate, level),
+        _against_floor("C-rate", graded.c_rate, graded.scored, "<=", thresholds.max_c_rate, level),
+        _refusal_floor(own, thresholds),
+    ]
+
+
+def _refusal_floor(own: judging.AnswerScores, thresholds: gates.AnswerThresholds) -> Measured:
+    return _against_floor("refusal rate", own.refusal_rate, own.unanswerable, ">=", thresholds.min_refusal_rate, thresholds.level)
+
+
+def _within(rows: Sequence[judging.GradedRow], judged: Judged | None) -> Sequence[judging.GradedRow]:
+    return rows if judged is None else [row for row in rows if row.id in judged.ids]
+
+
+def _against_floor(name: str, value: float | None, rows: int, comparison: str, limit: float, level: float) -> Measured:
     part = (value or 0.0) * rows
     interval = intervals.rate(part, rows, level)
     outcome = _outcome(interval, comparison, limit)
     needed = intervals.rows_to_decide_rate(part, rows, limit, level) if outcome is evidence.Outcome.INCONCLUSIVE else None
-    return _Measured(evidence.Check(name, value, comparison, limit, "%", outcome, "floor", interval), rows, needed)
+    return Measured(evidence.Check(name, value, comparison, limit, "%", outcome, "floor", interval), rows, needed)
 
 
-def _against_live(name: str, pairs: judging.Pairs, comparison: str, limit: float, level: float) -> _Measured:
+def _against_live(name: str, pairs: judging.Pairs, comparison: str, limit: float, level: float) -> Measured:
     interval = intervals.paired_difference(pairs.gained, pairs.lost, pairs.rows, level)
     outcome = _outcome(interval, comparison, limit)
     is_open = outcome is evidence.Outcome.INCONCLUSIVE
     needed = intervals.rows_to_decide(pairs.gained, pairs.lost, pairs.rows, limit, level) if is_open else None
-    return _Measured(evidence.Check(name, pairs.difference, comparison, limit, "%", outcome, "live", interval), pairs.rows, needed)
+    return Measured(evidence.Check(name, pairs.difference, comparison, limit, "%", outcome, "live", interval), pairs.rows, needed)
 
 
 def _outcome(interval: evidence.Interval | None, comparison: str, limit: float) -> evidence.Outcome:
@@ -88,11 +120,11 @@ def _outcome(interval: evidence.Interval | None, comparison: str, limit: float) 
     return evidence.Outcome.FAIL if high < bound else evidence.Outcome.INCONCLUSIVE
 
 
-def _what_is_open(measured: Sequence[_Measured]) -> str:
+def _what_is_open(measured: Sequence[Measured]) -> str:
     return " ".join(_open(one) for one in measured if one.check.outcome is evidence.Outcome.INCONCLUSIVE)
 
 
-def _open(one: _Measured) -> str:
+def _open(one: Measured) -> str:
     interval = one.check.interval
     if interval is None:
         return f"No row tells {one.check.name}."

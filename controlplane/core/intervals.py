@@ -6,6 +6,7 @@ resampling has where no row disagrees.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -88,5 +89,6 @@ def _score(gained: float, lost: float, rows: float, delta: float) -> float:
     return excess / math.sqrt(variance)
 
 
+@functools.cache
 def _quantile(level: float) -> float:
     return float(stats.norm.ppf(0.5 + level / 2))
