@@ -180,8 +180,9 @@ def test_one_look_is_the_gate_as_it_was() -> None:
         assert (mine.interval.low, mine.interval.high) == pytest.approx((other.interval.low, other.interval.high), abs=1e-9)
 
 
-def test_grades_behind_a_look_change_nothing() -> None:
-    candidate, live = answered("candidate", 600, 200), answered("live", 600, 200)
+@pytest.mark.parametrize("live", [answered("live", 600, 200), None], ids=["against live", "first deploy"])
+def test_grades_behind_a_look_change_nothing(live: list[judging.GradedRow] | None) -> None:
+    candidate = answered("candidate", 600, 200)
     later = [one if one in judged(candidate, 3, 2) else replace(one, grade="C") for one in candidate]
     assert sequential.take(later, live, OWN, 3, 2) == sequential.take(candidate, live, OWN, 3, 2)
     assert sequential.take(later, live, OWN, 3, 3) != sequential.take(candidate, live, OWN, 3, 3)
