@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,8 +23,26 @@ else:
 def write(path: Path, rows: Iterable[DataclassInstance]) -> Path:
     """All rows or, when the process is killed, what was there before."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    job.write_atomically(path, "".join(json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n" for row in rows))
+    job.write_atomically(path, "".join(_line(row) for row in rows))
     return path
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[Callable[[DataclassInstance], None]]:
+    """Writes row by row where another process may follow (`partial`); the file has its own name only when all rows are there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with partial(path).open("w", encoding="utf-8") as file:
+
+        def add(row: DataclassInstance) -> None:
+            file.write(_line(row))
+            file.flush()
+
+        yield add
+    partial(path).replace(path)
+
+
+def partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}.partial")
 
 
 def read(path: Path, kind: type[Record]) -> list[Record]:
@@ -32,25 +51,44 @@ def read(path: Path, kind: type[Record]) -> list[Record]:
     Raises:
         InvalidInput: the file is missing, or a line is not such a row; file, line and field are named.
     """
-    return [_record(line, f"{path} line {number}", kind) for number, line in enumerate(_lines(path), start=1) if line.strip()]
+    return list(stream(path, kind))
+
+
+def stream(path: Path, kind: type[Record]) -> Iterator[Record]:
+    """As `read`, one row in memory at a time."""
+    for number, line in enumerate(_lines(path), start=1):
+        if line.strip():
+            yield parse(line, f"{path} line {number}", kind)
 
 
 def read_text(path: Path) -> str:
     """Raises InvalidInput when there is no such readable text file."""
-    try:
+    with _readable(path):
         return path.read_text(encoding="utf-8")
+
+
+def _line(row: DataclassInstance) -> str:
+    return json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n"
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Ended by a line feed only: an answer may hold characters such as U+2028, which JSON leaves as they are."""
+    with _readable(path), path.open(encoding="utf-8", newline="\n") as file:
+        yield from file
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise errors.InvalidInput(f"{path} does not exist.", hint="Give the path of a file that an earlier step wrote.") from error
     except UnicodeDecodeError as error:
         raise errors.InvalidInput(f"{path} is not UTF-8 text: {error.reason}.", hint="Save it as UTF-8.") from error
 
 
-def _lines(path: Path) -> Iterator[str]:
-    # Not splitlines(): an answer may hold characters such as U+2028, which JSON leaves as they are.
-    yield from read_text(path).split("\n")
-
-
-def _record(line: str, place: str, kind: type[Record]) -> Record:
+def parse(line: str, place: str, kind: type[Record]) -> Record:
+    """One row; `place` names it in the InvalidInput that it may raise."""
     try:
         value = json.loads(line)
     except json.JSONDecodeError as error:

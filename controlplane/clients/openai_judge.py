@@ -1,4 +1,4 @@
-"""A judge behind any OpenAI-compatible chat endpoint, through the openai package. It asks; `core.judging` and `core.pairwise` word and read."""
+"""A judge behind any OpenAI-compatible chat endpoint, through the openai package. `core.judging` and `core.pairwise` word and read."""
 
 from __future__ import annotations
 

@@ -41,6 +41,11 @@ def expand(url: str, look_up: LookUp = addresses_of) -> list[str]:
     return [f"{parts.scheme}://{f'[{one}]' if ':' in one else one}:{parts.port}" for one in found]
 
 
+def every(addresses: str) -> list[str]:
+    """All replicas of several addresses separated by commas. Raises as `expand` does."""
+    return [url for address in addresses.split(",") if address.strip() for url in expand(address.strip())]
+
+
 def first(addresses: str) -> str:
     """The first replica of several addresses separated by commas. Raises as `expand` does, and InvalidInput for none."""
     for url in addresses.split(","):

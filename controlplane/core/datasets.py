@@ -31,24 +31,11 @@ def parse(text: str, file: str) -> list[Row]:
         InvalidInput: naming file, line and field of the first fault, or that there is no row.
     """
     # Not splitlines(): text may hold characters such as U+2028, which JSON leaves as they are.
-    rows = list(_rows(text.split("\n"), file))
-    if not rows:
-        raise errors.InvalidInput(
-            f"{file} has no rows.", hint="A dataset needs at least one row of {id, question, context, answer, answerable}."
-        )
-    return rows
+    return list(rows(text.split("\n"), file))
 
 
-def to_jsonl(rows: Iterable[Row]) -> str:
-    return "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
-
-
-def digest(text: str) -> str:
-    """SHA-256 of the file's text."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _rows(lines: Iterable[str], file: str) -> Iterator[Row]:
+def rows(lines: Iterable[str], file: str) -> Iterator[Row]:
+    """The rows of JSONL lines one by one, as `parse`; a line is not read before its row is wanted."""
     seen: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -60,6 +47,19 @@ def _rows(lines: Iterable[str], file: str) -> Iterator[Row]:
             )
         seen[row.id] = number
         yield row
+    if not seen:
+        raise errors.InvalidInput(
+            f"{file} has no rows.", hint="A dataset needs at least one row of {id, question, context, answer, answerable}."
+        )
+
+
+def to_jsonl(rows: Iterable[Row]) -> str:
+    return "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
+
+
+def digest(text: str) -> str:
+    """SHA-256 of the file's text."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _row(line: str, place: str) -> Row:

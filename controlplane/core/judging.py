@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ class Grade:
     votes: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GradedRow:
     """One eval row as one role answered it, graded. `error` names why there is no answer; then there is no grade either."""
 
@@ -97,23 +98,45 @@ class PairedScores:
     refusal: Pairs
 
 
-def scores(rows: Sequence[GradedRow]) -> AnswerScores:
-    letters = [row.grade for row in rows if row.grade in LETTERS]
-    answered = [row for row in rows if not row.error]
-    unanswerable = [row for row in answered if not row.answerable]
-    answerable = [row for row in answered if row.answerable]
-    return AnswerScores(
-        rows=len(rows),
-        scored=len(letters),
-        unscored=len(rows) - len(letters),
-        a_rate=statistics.rate(letters.count("A"), len(letters)),
-        b_rate=statistics.rate(letters.count("B"), len(letters)),
-        c_rate=statistics.rate(letters.count("C"), len(letters)),
-        refusal_rate=statistics.rate(sum(row.is_refusal for row in unanswerable), len(unanswerable)),
-        wrong_refusal_rate=statistics.rate(sum(row.is_refusal for row in answerable), len(answerable)),
-        unanswerable=len(unanswerable),
-        mean_latency_seconds=statistics.mean([row.latency_seconds for row in answered if row.latency_seconds is not None]),
-    )
+class Tally:
+    """Adds rows up one by one, keeping none of them."""
+
+    def __init__(self) -> None:
+        self._letters: Counter[str] = Counter()
+        self._refused: Counter[bool] = Counter()
+        self._answered: Counter[bool] = Counter()
+        self._timed, self._seconds = 0, 0.0
+
+    def add(self, row: GradedRow) -> None:
+        self._letters[row.grade if row.grade in LETTERS else ""] += 1
+        if row.error:
+            return
+        self._answered[row.answerable] += 1
+        self._refused[row.answerable] += row.is_refusal
+        if row.latency_seconds is not None:
+            self._timed, self._seconds = self._timed + 1, self._seconds + row.latency_seconds
+
+    def scores(self) -> AnswerScores:
+        scored = sum(self._letters[letter] for letter in LETTERS)
+        return AnswerScores(
+            rows=scored + self._letters[""],
+            scored=scored,
+            unscored=self._letters[""],
+            a_rate=statistics.rate(self._letters["A"], scored),
+            b_rate=statistics.rate(self._letters["B"], scored),
+            c_rate=statistics.rate(self._letters["C"], scored),
+            refusal_rate=statistics.rate(self._refused[False], self._answered[False]),
+            wrong_refusal_rate=statistics.rate(self._refused[True], self._answered[True]),
+            unanswerable=self._answered[False],
+            mean_latency_seconds=self._seconds / self._timed if self._timed else None,
+        )
+
+
+def scores(rows: Iterable[GradedRow]) -> AnswerScores:
+    tally = Tally()
+    for row in rows:
+        tally.add(row)
+    return tally.scores()
 
 
 def paired(first: Sequence[GradedRow], second: Sequence[GradedRow]) -> PairedScores:

@@ -1,64 +1,41 @@
-"""Grades many answers at once with one judge. It writes nothing and knows no rule of a gate."""
+"""Grades and compares many answers at once, as they come. It writes nothing and knows no rule of a gate."""
 
 from __future__ import annotations
 
+import functools
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from controlplane import ports
-from controlplane.core import errors, judging, refusals
+from controlplane.core import errors, judging, pairwise, refusals
 from jobs.evaluation import answers
 
-
-def grade_all(
-    judge: ports.Judge, answered: Sequence[answers.Answered], max_concurrent: int, on_done: Callable[[int], None] = lambda _: None
-) -> list[judging.GradedRow]:
-    """Graded rows in the order of the answers; an answer that never came is unscored without asking.
-
-    The threads are daemons: a request to a slow judge must not keep a stopped job alive.
-
-    Raises:
-        GatewrightError: the judge's first fault that is not about one question; the rest is left ungraded.
-    """
-    waiting: queue.SimpleQueue[tuple[int, answers.Answered] | None] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[int, judging.GradedRow] | errors.GatewrightError] = queue.SimpleQueue()
-    for item in enumerate(answered):
-        waiting.put(item)
-    threads = min(max_concurrent, len(answered))
-    for _ in range(threads):
-        waiting.put(None)
-        threading.Thread(target=_work, args=(judge, waiting, done), daemon=True).start()
-    rows: dict[int, judging.GradedRow] = {}
-    while len(rows) < len(answered):
-        result = done.get()
-        if isinstance(result, errors.GatewrightError):
-            raise result
-        index, row = result
-        rows[index] = row
-        on_done(len(rows))
-    return [rows[index] for index in range(len(answered))]
+Finding = judging.GradedRow | pairwise.ComparedRow
+Found = TypeVar("Found")
 
 
-def _work(
-    judge: ports.Judge,
-    waiting: queue.SimpleQueue[tuple[int, answers.Answered] | None],
-    done: queue.SimpleQueue[tuple[int, judging.GradedRow] | errors.GatewrightError],
-) -> None:
-    while (item := waiting.get()) is not None:
-        index, one = item
-        try:
-            done.put((index, _graded(one, _grade(judge, one))))
-        except errors.GatewrightError as fault:
-            done.put(fault)
-            return
+def tasks(judge: ports.Judge, answered: Iterable[answers.Answered], *, compares: bool) -> Iterator[Callable[[], Finding]]:
+    """One grading an answer and, when it compares, one comparison for each row that candidate and live have both answered."""
+    waiting: dict[str, answers.Answered] = {}
+    for one in answered:
+        yield functools.partial(graded, judge, one)
+        if compares and not one.error and one.role in ("candidate", "live"):
+            other = waiting.pop(one.id, None)
+            if other is None:
+                waiting[one.id] = one
+            else:
+                candidate, live = (one, other) if one.role == "candidate" else (other, one)
+                yield functools.partial(compared, judge, candidate, live)
 
 
-def _grade(judge: ports.Judge, one: answers.Answered) -> judging.Grade:
-    return judging.Grade("", f"No answer: {one.error}") if one.error else judge.grade(one.row, one.answer)
+def graded(judge: ports.Judge, one: answers.Answered) -> judging.GradedRow:
+    """An answer that never came is unscored without asking."""
+    return row(one, judging.Grade("", f"No answer: {one.error}") if one.error else judge.grade(one.row, one.answer))
 
 
-def _graded(one: answers.Answered, grade: judging.Grade) -> judging.GradedRow:
+def row(one: answers.Answered, grade: judging.Grade) -> judging.GradedRow:
     return judging.GradedRow(
         id=one.id,
         role=one.role,
@@ -72,4 +49,78 @@ def _graded(one: answers.Answered, grade: judging.Grade) -> judging.GradedRow:
         is_refusal=not one.error and refusals.is_refusal(one.answer),
         latency_seconds=one.latency_seconds,
         error=one.error,
+        votes=grade.votes,
     )
+
+
+def compared(judge: ports.Judge, candidate: answers.Answered, live: answers.Answered) -> pairwise.ComparedRow:
+    """In both orders; equal answers tie without asking."""
+    if candidate.answer.strip() == live.answer.strip():
+        return pairwise.same(candidate.id, candidate.answer)
+    first = judge.prefer(candidate.row, candidate.answer, live.answer)
+    second = judge.prefer(candidate.row, live.answer, candidate.answer)
+    return pairwise.settle(candidate.id, candidate.answer, live.answer, first, second)
+
+
+def carry_out(work: Iterable[Callable[[], Found]], max_concurrent: int) -> Iterator[Found]:
+    """What each task found, as it comes; `work` is read only as far as a thread is free.
+
+    The threads are daemons: a request to a slow judge must not keep a stopped job alive.
+
+    Raises:
+        GatewrightError: the judge's first fault that is not about one question; the rest is left undone.
+    """
+    waiting: queue.Queue[Callable[[], Found] | None] = queue.Queue(maxsize=max_concurrent)
+    done: queue.SimpleQueue[Found | errors.GatewrightError | None] = queue.SimpleQueue()
+    threading.Thread(target=_feed, args=(work, waiting, done, max_concurrent), daemon=True).start()
+    for _ in range(max_concurrent):
+        threading.Thread(target=_work, args=(waiting, done), daemon=True).start()
+    ended = 0
+    while ended < max_concurrent:
+        result = done.get()
+        if isinstance(result, errors.GatewrightError):
+            raise result
+        if result is None:
+            ended += 1
+        else:
+            yield result
+
+
+def _feed(
+    work: Iterable[Callable[[], Found]],
+    waiting: queue.Queue[Callable[[], Found] | None],
+    done: queue.SimpleQueue[Found | errors.GatewrightError | None],
+    threads: int,
+) -> None:
+    try:
+        for task in work:
+            waiting.put(task)
+    except errors.GatewrightError as fault:
+        done.put(fault)
+    for _ in range(threads):
+        waiting.put(None)
+
+
+def _work(waiting: queue.Queue[Callable[[], Found] | None], done: queue.SimpleQueue[Found | errors.GatewrightError | None]) -> None:
+    while (task := waiting.get()) is not None:
+        try:
+            done.put(task())
+        except errors.GatewrightError as fault:
+            done.put(fault)
+            return
+    done.put(None)
+
+
+def grade_all(
+    judge: ports.Judge, answered: Sequence[answers.Answered], max_concurrent: int, on_done: Callable[[int], None] = lambda _: None
+) -> list[judging.GradedRow]:
+    """Graded rows in the order of the answers. Raises as `carry_out`."""
+
+    def numbered(number: int) -> tuple[int, judging.GradedRow]:
+        return number, graded(judge, answered[number])
+
+    rows: dict[int, judging.GradedRow] = {}
+    for number, found in carry_out((functools.partial(numbered, number) for number in range(len(answered))), max_concurrent):
+        rows[number] = found
+        on_done(len(rows))
+    return [rows[number] for number in range(len(answered))]

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from controlplane import ports
 from controlplane.clients import replica_set, vllm_inference
 from controlplane.core import adapters, datasets, errors, prompts
 from jobs import job, records
-from jobs.evaluation import answers
+from jobs.evaluation import answers, questions
 
 # Above this share of failed requests the server is at fault, and grading what is left would say nothing about the adapter.
 MAX_FAILED_RATE = 0.10
 
 
+class Rows(Protocol):
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[datasets.Row]: ...
+
+
 def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
-    rows = datasets.parse(records.read_text(arguments.eval_file), str(arguments.eval_file))
+    rows = questions.read(arguments.eval_file)
     return infer(vllm_inference.VllmReplica(replica_set.first(arguments.vllm_url)), rows, arguments, log)
 
 
-def infer(replica: ports.Inference, rows: Sequence[datasets.Row], arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
+def infer(replica: ports.Inference, rows: Rows, arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     answers_file = arguments.output_dir / "answers.jsonl"
     if arguments.role == "base" and arguments.allow_missing and not (arguments.compare_base or arguments.adapter_name):
         return _skipped(answers_file, "", "The base model is not asked: nobody wished to compare with it.", log)
@@ -34,22 +41,27 @@ def infer(replica: ports.Inference, rows: Sequence[datasets.Row], arguments: arg
         raise errors.NotFound(
             f"vLLM at {replica.address} serves no {slot!r}.", hint=f"It serves: {', '.join(served)}. Run the deployment workflow."
         )
-    log.info(f"Asking {slot} {len(rows)} questions.", slot=slot, root=served[slot].root, max_concurrent=arguments.max_concurrent)
-    answered = asyncio.run(
-        ask_all(
-            replica,
-            slot,
-            rows,
-            role=arguments.role,
-            max_concurrent=arguments.max_concurrent,
-            max_tokens=arguments.max_tokens,
-            on_done=lambda done: log.progress(done, len(rows), f"{done} of {len(rows)} questions answered"),
-        )
-    )
-    records.write(answers_file, answered)
-    failed = [row for row in answered if row.error]
-    _check_failures(failed, len(answered), replica.address, log)
-    return {"status": "done", "slot": slot, "root": served[slot].root, "answered": len(answered) - len(failed), "failed": len(failed)}
+    root = served[slot].root
+    known = already_known(answers_file, root, arguments.role)
+    log.info(f"Asking {slot} {len(rows)} questions.", slot=slot, root=root, max_concurrent=arguments.max_concurrent, known=len(known))
+    asked = _Asked(replica, slot, root, arguments.role, arguments.max_tokens, known)
+    told = _Told(len(rows), log)
+    with records.appending(answers_file) as add:
+        asyncio.run(_ask_all(asked, rows, arguments.max_concurrent, lambda one: (add(one), told.add(one))))
+        told.check(replica.address)
+    return {"status": "done", "slot": slot, "root": root, "answered": told.done - told.failed, "failed": told.failed}
+
+
+def already_known(answers_file: Path, root: str, role: str) -> dict[str, answers.Answered]:
+    """What this step learned before it was interrupted, here or in an earlier attempt, from the very same adapter."""
+    known: dict[str, answers.Answered] = {}
+    for directory in (answers_file.parent, *job.earlier_outputs(answers_file.parent)):
+        interrupted = records.partial(directory / answers_file.name)
+        if interrupted.exists():
+            whole_lines = interrupted.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+            found = [records.parse(line, str(interrupted), answers.Answered) for line in whole_lines]
+            known |= {one.id: one for one in found if not one.error and (one.root, one.role) == (root, role)}
+    return known
 
 
 def slot_name(adapter_name: str, model_name: str, role: str, served: Sequence[ports.Served]) -> str:
@@ -72,41 +84,69 @@ def slot_name(adapter_name: str, model_name: str, role: str, served: Sequence[po
             return base[0]
 
 
-async def ask_all(
-    replica: ports.Inference,
-    slot: str,
-    rows: Sequence[datasets.Row],
-    *,
-    role: str,
-    max_concurrent: int,
-    max_tokens: int,
-    on_done: Callable[[int], None],
-) -> list[answers.Answered]:
-    """Answers in the rows' order; a request that fails is a row with an error."""
-    queue, result = iter(enumerate(rows)), dict[int, answers.Answered]()
+@dataclass(frozen=True)
+class _Asked:
+    """Whom to ask, and what it has answered already by row id."""
+
+    replica: ports.Inference
+    slot: str
+    root: str
+    role: str
+    max_tokens: int
+    known: Mapping[str, answers.Answered]
+
+    async def answer(self, row: datasets.Row) -> answers.Answered:
+        """A request that fails is an answer with an error."""
+        before = self.known.get(row.id)
+        if before is not None and before.row == row:
+            return before
+        answer, error = None, ""
+        try:
+            messages = prompts.messages(row.question, row.context)
+            async for delta in self.replica.stream(self.slot, messages, max_tokens=self.max_tokens, temperature=0.0):
+                answer = delta.answer or answer
+        except (errors.Unreachable, errors.OutsideError, errors.NotFound) as fault:
+            error = str(fault)
+        return _answered(row, self.role, self.root, answer, error or ("" if answer else "The stream ended without an answer."))
+
+
+@dataclass
+class _Told:
+    """How far the asking has come, as the log is told; keeps no answer."""
+
+    total: int
+    log: job.Log
+    done: int = 0
+    failed: int = 0
+    first_error: str = ""
+
+    def add(self, one: answers.Answered) -> None:
+        self.done += 1
+        self.failed += bool(one.error)
+        self.first_error = self.first_error or one.error
+        self.log.progress(self.done, self.total, f"{self.done} of {self.total} questions answered")
+
+    def check(self, address: str) -> None:
+        if self.failed:
+            self.log.warning(f"{self.failed} of {self.total} requests failed; the first: {self.first_error}", failed=self.failed)
+        if self.failed > MAX_FAILED_RATE * self.total:
+            raise errors.Unreachable("vLLM", address, f"{self.failed} of {self.total} requests failed, the first with: {self.first_error}")
+
+
+async def _ask_all(asked: _Asked, rows: Rows, max_concurrent: int, on_answer: Callable[[answers.Answered], object]) -> None:
+    """Answers as they come."""
+    queue = iter(rows)
 
     async def work() -> None:
-        for index, row in queue:
-            result[index] = await _ask(replica, slot, row, role, max_tokens)
-            on_done(len(result))
+        for row in queue:
+            on_answer(await asked.answer(row))
 
     async with asyncio.TaskGroup() as workers:
         for _ in range(min(max_concurrent, len(rows))):
             workers.create_task(work())
-    return [result[index] for index in range(len(rows))]
 
 
-async def _ask(replica: ports.Inference, slot: str, row: datasets.Row, role: str, max_tokens: int) -> answers.Answered:
-    answer, error = None, ""
-    try:
-        async for delta in replica.stream(slot, prompts.messages(row.question, row.context), max_tokens=max_tokens, temperature=0.0):
-            answer = delta.answer or answer
-    except (errors.Unreachable, errors.OutsideError, errors.NotFound) as fault:
-        error = str(fault)
-    return _answered(row, role, answer, error or ("" if answer else "The stream ended without an answer."))
-
-
-def _answered(row: datasets.Row, role: str, answer: ports.Answer | None, error: str) -> answers.Answered:
+def _answered(row: datasets.Row, role: str, root: str, answer: ports.Answer | None, error: str) -> answers.Answered:
     return answers.Answered(
         id=row.id,
         role=role,
@@ -120,6 +160,7 @@ def _answered(row: datasets.Row, role: str, answer: ports.Answer | None, error: 
         tokens=answer.answer_tokens if answer else 0,
         finish_reason=answer.finish_reason if answer else "",
         error=error,
+        root=root,
     )
 
 
@@ -128,13 +169,6 @@ def _skipped(answers_file: Path, slot: str, reason: str, log: job.Log) -> Mappin
     log.info(reason, slot=slot)
     records.write(answers_file, [])
     return {"status": "skipped", "slot": slot, "answered": 0, "failed": 0}
-
-
-def _check_failures(failed: Sequence[answers.Answered], total: int, address: str, log: job.Log) -> None:
-    if failed:
-        log.warning(f"{len(failed)} of {total} requests failed; the first: {failed[0].error}", failed=len(failed))
-    if len(failed) > MAX_FAILED_RATE * total:
-        raise errors.Unreachable("vLLM", address, f"{len(failed)} of {total} requests failed, the first with: {failed[0].error}")
 
 
 def parser() -> argparse.ArgumentParser:
