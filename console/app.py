@@ -16,7 +16,11 @@ PAGES = {
         ("promotion", "Promotion", ":material/rocket_launch:"),
     ),
     "Run": (("launch", "Launch", ":material/play_circle:"), ("runs", "Runs", ":material/account_tree:")),
-    "Know": (("datasets", "Datasets", ":material/dataset:"), ("health", "Health", ":material/monitor_heart:")),
+    "Know": (
+        ("datasets", "Datasets", ":material/dataset:"),
+        ("judge", "Judge", ":material/balance:"),
+        ("health", "Health", ":material/monitor_heart:"),
+    ),
 }
 
 

@@ -100,6 +100,84 @@ def grades(counts: Mapping[str, Mapping[str, int]], colours: theme.Palette) -> g
     return _or_empty(figure, roles, colours)
 
 
+def kappas(calibrations: Sequence[wire.Calibration], colours: theme.Palette) -> go.Figure:
+    """Each judge's kappa with its interval beside the kappa that is required of it."""
+    shown = [(one, one.kappa, one.interval) for one in calibrations if one.kappa is not None and one.interval is not None]
+    names = [one.judge for one, _, _ in shown]
+    figure = _figure(colours, height=130 + 52 * max(1, len(shown)))
+    for name, (one, value, interval) in zip(names, shown, strict=True):
+        tone, ends = colours.bad if one.refusal else colours.good, [interval.low, interval.high]
+        figure.add_scatter(y=[name] * 2, x=ends, mode="lines", line={"color": tone, "width": 5}, hoverinfo="skip", showlegend=False)
+        figure.add_scatter(
+            y=[name],
+            x=[value],
+            text=[f"{value:.2f} ({interval.low:.2f} … {interval.high:.2f})"],
+            textposition="top center",
+            mode="markers+text",
+            marker={"color": tone, "symbol": "x" if one.refusal else "circle", "size": 12},
+            hovertemplate=f"kappa %{{text}}, {interval.level:.0%} interval<extra></extra>",
+            showlegend=False,
+        )
+    limits = {"symbol": "line-ns", "size": 26, "line": {"color": colours.text, "width": 2}}
+    figure.add_scatter(y=names, x=[one.min_kappa for one, _, _ in shown], mode="markers", marker=limits, name="required")
+    figure.update_xaxes(
+        title_text="Cohen's kappa (1: always the trusted grade, 0: as by chance)", range=_kappa_range(shown), zeroline=False
+    )
+    figure.update_yaxes(range=[len(shown) - 0.5, -0.8], ticksuffix="  ")
+    return _or_empty(figure, shown, colours)
+
+
+def confusion(calibration: wire.Calibration, colours: theme.Palette) -> go.Figure:
+    """Trusted grade against the judge's: counts in the cells, shaded by their share of the row."""
+    trusted = list(calibration.confusion)
+    given = list(dict.fromkeys(letter for counts in calibration.confusion.values() for letter in counts))
+    counts = [[calibration.confusion[row].get(column, 0) for column in given] for row in trusted]
+    shares = [[count / max(1, sum(row)) for count in row] for row in counts]
+    figure = _figure(colours, height=300)
+    figure.add_heatmap(
+        x=given,
+        y=trusted,
+        z=shares,
+        customdata=counts,
+        zmin=0,
+        zmax=1,
+        colorscale=[[0, colours.surface], [1, colours.accent]],
+        showscale=False,
+        xgap=3,
+        ygap=3,
+        hovertemplate="trusted %{y}, judge %{x}: %{customdata} rows (%{z:.0%} of trusted %{y})<extra></extra>",
+    )
+    for y, (row, share) in enumerate(zip(counts, shares, strict=True)):
+        for x, count in enumerate(row):
+            ink = colours.background if share[x] > 0.5 else colours.text
+            figure.add_annotation(x=x, y=y, text=str(count), showarrow=False, font={"color": ink, "size": 16})
+    figure.update_xaxes(title_text="judge's grade", type="category", side="bottom", showgrid=False)
+    figure.update_yaxes(title_text="trusted grade", type="category", autorange="reversed", showgrid=False, ticksuffix="  ")
+    return _or_empty(figure, trusted, colours)
+
+
+def kinds(calibration: wire.Calibration, colours: theme.Palette) -> go.Figure:
+    """The share of each kind of answer that the judge graded as it should."""
+    shown = [kind for kind in calibration.kinds if kind.rows]
+    figure = _figure(colours, height=110 + 30 * max(1, len(shown)))
+    figure.add_bar(
+        y=[kind.kind for kind in shown],
+        x=[100 * kind.agreed / kind.rows for kind in shown],
+        orientation="h",
+        marker={"color": colours.accent},
+        text=[f"{kind.agreed} of {kind.rows}" for kind in shown],
+        textposition="auto",
+        insidetextfont={"color": colours.background},
+        outsidetextfont={"color": colours.text},
+        textangle=0,
+        hovertemplate="%{y}: %{text} graded right<extra></extra>",
+        showlegend=False,
+    )
+    figure.update_xaxes(title_text="graded right (%)", range=[0, 100])
+    figure.update_yaxes(autorange="reversed", gridcolor="rgba(0,0,0,0)", ticksuffix="  ")
+    return _or_empty(figure, shown, colours)
+
+
 def distribution(
     sides: Mapping[str, Sequence[float]], what: str, floor: float | None, colours: theme.Palette, baseline_limit: float | None = None
 ) -> go.Figure:
@@ -241,6 +319,11 @@ def _or_empty(figure: go.Figure, content: object, colours: theme.Palette, words:
     figure.update_yaxes(visible=False)
     figure.add_annotation(text=words, xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False, font={"color": colours.muted, "size": 14})
     return figure
+
+
+def _kappa_range(shown: Sequence[tuple[wire.Calibration, float, wire.Interval]]) -> tuple[float, float]:
+    """From 0, or from below the lowest interval, to a little past 1."""
+    return min([0.0, *(interval.low - 0.05 for _, _, interval in shown)]), 1.05
 
 
 def _side_colour(side: str, colours: theme.Palette) -> str:

@@ -100,6 +100,10 @@ def performance(model: str, number: int) -> wire.Performance:
     return cast(wire.Performance, _read("performance", model, number))
 
 
+def calibrations() -> list[wire.Calibration]:
+    return cast(list[wire.Calibration], _read("calibrations"))
+
+
 def votes(model: str) -> list[wire.VoteRecord]:
     return cast(list[wire.VoteRecord], _read("votes", model))
 

@@ -224,6 +224,10 @@ class Client:
     def votes(self, model: str) -> list[wire.VoteRecord]:
         return self._many(wire.VoteRecord, "GET", "votes", params={"model": model})
 
+    def calibrations(self) -> list[wire.Calibration]:
+        """The newest of each judge, newest first."""
+        return self._many(wire.Calibration, "GET", "judge/calibrations")
+
     # -- data, serving, metrics ---------------------------------------------------------------------------------------------------
 
     def datasets(self) -> list[wire.Dataset]:

@@ -33,6 +33,7 @@ from controlplane.clients import (
 from controlplane.core import admission, errors, reference_judge
 from controlplane.services import (
     audit,
+    calibrations,
     charts,
     compare,
     datasets,
@@ -116,6 +117,10 @@ class Plane:
     @cached_property
     def results(self) -> results.Results:
         return results.Results(self.outside.registry, self.outside.tracking)
+
+    @cached_property
+    def calibrations(self) -> calibrations.Calibrations:
+        return calibrations.Calibrations(self.outside.tracking)
 
     @cached_property
     def planner(self) -> overview.Planner:

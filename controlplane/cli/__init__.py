@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from controlplane.cli import audit, compare, machine, models, output, overview, runs, session
+from controlplane.cli import audit, compare, judge, machine, models, output, overview, runs, session
 from controlplane.core import errors
 
 
@@ -83,6 +83,10 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
 _AUDIT = typer.Typer(no_args_is_help=True, help="Check the ledger.")
 _AUDIT.command("verify")(audit.verify)
 app.add_typer(_AUDIT, name="audit", rich_help_panel="Models")
+
+_JUDGE = typer.Typer(no_args_is_help=True, help="Check whether the judge can be trusted.")
+_JUDGE.command("calibrate")(judge.calibrate)
+app.add_typer(_JUDGE, name="judge", rich_help_panel="Models")
 
 for _panel, _commands in _PANELS.items():
     for _name, _command in _commands.items():

@@ -299,6 +299,10 @@ class FakeClient:
             rows=tuple(_graded()),
         )
 
+    def calibrations(self) -> list[wire.Calibration]:
+        self._called("calibrations")
+        return [] if self.is_empty else [_calibration("llm judge (small)", 0.91, ""), _calibration("reference judge", 0.41, "reference")]
+
     def performance(self, name: str, version: int) -> wire.Performance:
         self._called("performance", name, version)
         if version == 1 or self.is_empty:
@@ -589,6 +593,43 @@ def _check(
         against=against,
         margin=margin,
         interval=bounds,
+    )
+
+
+def _calibration(judge: str, kappa: float, doubted: str) -> wire.Calibration:
+    refusal = f"The {judge} agrees to a kappa of {kappa:.2f}; at least 0.60 is required." if doubted else ""
+    wrong = wire.Disagreement(
+        id="padded-04",
+        kind="padded",
+        source="constructed",
+        question="What port is submission on?",
+        context="The submission service listens on port 587. git is assigned port 9418.",
+        reference="587",
+        answer="Let me go through this step by step. submission: 587. <b>That is my answer.</b>",
+        grade="A",
+        given="C",
+        reason="The reference answer is '587'.",
+    )
+    return wire.Calibration(
+        judge=judge,
+        rows=144,
+        unscored=2,
+        agreement=133 / 144,
+        kappa=kappa,
+        interval=wire.Interval(low=kappa - 0.06, high=kappa + 0.06, level=0.95),
+        min_kappa=0.6,
+        refusal=refusal,
+        confusion={
+            "A": {"A": 58, "B": 0, "C": 6, "unscored": 2},
+            "B": {"A": 0, "B": 41, "C": 1, "unscored": 0},
+            "C": {"A": 2, "B": 0, "C": 34, "unscored": 0},
+        },
+        kinds=(wire.KindAgreement(kind="exact", rows=18, agreed=18), wire.KindAgreement(kind="padded", rows=18, agreed=12)),
+        disagreements=(wrong, wrong.model_copy(update={"id": "padded-07", "given": "", "reason": "The judge's reply states no grade."})),
+        golden_digest="4be1c0aa93d94a6e" * 4,
+        prompt_digest="77ac01be12f94d1b" * 4,
+        mlflow_run="c90d7be0441f4f5a",
+        at=NOW - timedelta(minutes=9),
     )
 
 

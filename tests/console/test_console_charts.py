@@ -70,6 +70,7 @@ def test_grades_of_a_side_add_up_to_all() -> None:
         lambda: charts.timeline({"candidate": ()}, theme.LIGHT),
         lambda: charts.curve({}, "loss", theme.LIGHT),
         lambda: charts.series([], "s", theme.LIGHT),
+        lambda: charts.kappas((), theme.LIGHT),
     ],
 )
 def test_an_empty_figure_says_so(draw: Callable[[], go.Figure]) -> None:
@@ -96,3 +97,29 @@ def test_differences_show_each_interval_beside_its_limit() -> None:
     assert [list(trace.x) for trace in figure.data] == [[-1.0, 7.000000000000001], [3.0], [-2.0]]
     assert figure.data[1].y == ("A-rate (>= -2.0)",)
     assert figure.data[1].text == ("-1.0 … +7.0",)
+
+
+def test_a_judge_s_kappa_stands_beside_what_is_required() -> None:
+    figure = charts.kappas(FakeClient().calibrations(), theme.LIGHT)
+    trusted, doubted = figure.data[1], figure.data[3]
+    assert (trusted.x, trusted.text, trusted.marker.symbol) == ((0.91,), ("0.91 (0.85 … 0.97)",), "circle")
+    assert (doubted.marker.symbol, doubted.marker.color) == ("x", theme.LIGHT.bad)
+    assert (figure.data[4].name, figure.data[4].x) == ("required", (0.6, 0.6))
+    assert figure.layout.xaxis.range[0] == 0
+
+
+@pytest.mark.parametrize("colours", MODES)
+def test_confused_grades_are_counted_in_readable_cells(colours: theme.Palette) -> None:
+    figure = charts.confusion(FakeClient().calibrations()[0], colours)
+    assert list(figure.data[0].x) == ["A", "B", "C", "unscored"]
+    cells = {(note.x, note.y): (note.text, note.font.color) for note in figure.layout.annotations}
+    assert cells[0, 0] == ("58", colours.background)
+    assert cells[2, 0] == ("6", colours.text)
+    assert len(cells) == 12
+
+
+def test_kinds_say_how_many_were_graded_right() -> None:
+    bars = charts.kinds(FakeClient().calibrations()[0], theme.LIGHT).data[0]
+    assert list(bars.y) == ["exact", "padded"]
+    assert list(bars.text) == ["18 of 18", "12 of 18"]
+    assert list(bars.x) == pytest.approx([100, 66.667], abs=0.001)

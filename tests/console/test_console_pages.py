@@ -13,7 +13,7 @@ from console import reads
 from controlplane import wire
 from controlplane.core import errors
 
-PAGES = ("overview", "registry", "launch", "runs", "compare", "evaluation", "performance", "promotion", "datasets", "health")
+PAGES = ("overview", "registry", "launch", "runs", "compare", "evaluation", "performance", "promotion", "datasets", "judge", "health")
 APP = Path(console.__file__).parent / "app.py"
 
 
@@ -44,6 +44,10 @@ def _seen(app: AppTest) -> str:
         ("performance", "ops-qa v6 is fast enough: all 6 checks passed. Measured with 40 requests beside v5."),
         ("promotion", "v6 goes live with 3 of 3 gates passed. v5 becomes previous"),
         ("datasets", "2 dataset versions; the newest, ops-qa-v2, has 744 rows"),
+        (
+            "judge",
+            "Yes: the llm judge (small) agrees with 133 of 144 trusted grades, kappa 0.91 (95% interval 0.85 to 0.97); at least 0.60",
+        ),
         ("health", "No: Prometheus does not answer"),
     ],
 )
@@ -77,6 +81,7 @@ def test_a_fault_says_what_to_do_and_carries_the_request_id(fake: FakeClient, pa
         ("performance", "Launch → training"),
         ("promotion", "Launch → training"),
         ("datasets", "Upload the train, validation and eval splits"),
+        ("judge", "Run `gatewright judge calibrate`"),
     ],
 )
 def test_an_empty_page_says_what_to_do_next(fake: FakeClient, page: str, advice: str) -> None:
@@ -132,6 +137,19 @@ def test_two_versions_stand_side_by_side(fake: FakeClient) -> None:
     app = _open("registry", version="6", against="5")
     assert "v6 beside v5" in _seen(app)
     assert "lora_config" in _seen(app)
+
+
+def test_a_judge_below_the_required_kappa_is_not_trusted(fake: FakeClient) -> None:
+    app = _open("judge", judge="reference judge")
+    assert not app.exception
+    assert "No: The reference judge agrees to a kappa of 0.41; at least 0.60 is required." in _seen(app)
+
+
+def test_a_judge_s_disagreements_show_what_was_said_as_text(fake: FakeClient) -> None:
+    seen = _seen(_open("judge"))
+    assert "&lt;b&gt;That is my answer.&lt;/b&gt;" in seen
+    assert "The judge&#x27;s reply states no grade." in seen
+    assert "2 of 144" in seen
 
 
 @pytest.mark.parametrize(("page", "gate"), [("evaluation", "Gate 1"), ("performance", "Gate 2")])
