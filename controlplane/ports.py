@@ -40,6 +40,17 @@ class Model:
 
 
 @dataclass(frozen=True)
+class LoggedDataset:
+    """A dataset that a run used. `source` is its address, `digest` of its text, `columns` maps each name to `string` or `boolean`."""
+
+    name: str
+    source: str
+    digest: str
+    rows: int
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class TrackedRun:
     """One MLflow run: what was measured, with what settings."""
 
@@ -51,6 +62,7 @@ class TrackedRun:
     metrics: Mapping[str, float]
     parameters: Mapping[str, str]
     tags: Mapping[str, str]
+    dataset: LoggedDataset | None = None
 
 
 class Registry(Protocol):
@@ -113,8 +125,10 @@ class Tracking(Protocol):
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
         files: Sequence[Path] = (),
+        dataset: LoggedDataset | None = None,
+        table: Path | None = None,
     ) -> str:
-        """A finished run with all this in it; returns its id."""
+        """A finished run with all this in it; returns its id. `table` is a JSONL file to be shown as a table, beside `files`."""
         ...
 
     def artifact(self, run_id: str, path: str) -> bytes:

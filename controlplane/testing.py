@@ -72,12 +72,16 @@ class FakeTracking:
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
         files: Sequence[Path] = (),
+        dataset: ports.LoggedDataset | None = None,
+        table: Path | None = None,
     ) -> str:
         _raise(self.fault)
         run_id = f"{len(self.runs) + 1:032x}"
         self.runs[run_id] = ports.TrackedRun(
-            run_id, name, experiment, "FINISHED", next(self.clock), dict(metrics), dict(parameters), dict(tags)
+            run_id, name, experiment, "FINISHED", next(self.clock), dict(metrics), dict(parameters), dict(tags), dataset
         )
+        if table is not None:
+            self.files[run_id, f"{table.stem}.json"] = _as_table(table)
         for path in files:
             self._keep(run_id, path)
         return run_id
@@ -612,6 +616,13 @@ class FakeJudge:
 def _raise(fault: errors.GatewrightError | None) -> None:
     if fault is not None:
         raise fault
+
+
+def _as_table(file: Path) -> bytes:
+    """JSONL as columns and rows, as MLflow keeps tables."""
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    columns = list(rows[0]) if rows else []
+    return json.dumps({"columns": columns, "data": [[row[name] for name in columns] for row in rows]}).encode()
 
 
 def _checked(key: str) -> str:

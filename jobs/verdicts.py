@@ -21,13 +21,15 @@ _ALIASES = {
 
 @dataclass(frozen=True)
 class Evidence:
-    """What goes to MLflow beside the verdict."""
+    """What goes to MLflow beside the verdict. `table`: JSONL that MLflow shows as a table; `dataset`: what was asked."""
 
     experiment: str
     parameters: Mapping[str, str]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     files: Sequence[Path]
+    dataset: ports.LoggedDataset | None = None
+    table: Path | None = None
 
 
 def record(
@@ -59,6 +61,8 @@ def record(
             **proof.tags,
         },
         files=[verdict_file, *proof.files],
+        dataset=proof.dataset,
+        table=proof.table,
     )
     registry.tag(version, {f"{verdict.gate}-run": run_id, f"{verdict.gate}-outcome": verdict.outcome})
     alias = _ALIASES.get((verdict.gate, verdict.outcome))

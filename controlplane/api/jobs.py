@@ -72,6 +72,6 @@ def _shown(workflow: workflow_spec.Workflow, values: dict[str, str], typical_sec
             )
             for parameter in workflow.parameters
         ),
-        steps=tuple(wire.StepSpec(name=step.name, help=step.help, needs=step.needs) for step in workflow.steps),
+        steps=tuple(wire.StepSpec(name=step.name, help=step.help, needs=step.needs + step.follows) for step in workflow.steps),
         typical_seconds=typical_seconds,
     )

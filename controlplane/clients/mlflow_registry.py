@@ -6,6 +6,7 @@ mlflow is imported when a client is built, not with this module: it takes two se
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import tempfile
@@ -30,6 +31,7 @@ T = TypeVar("T")
 ANSWER_SECONDS = 9
 VERSIONS_PER_PAGE = 10_000
 ADAPTER_FOLDER = "adapter"
+_LONGEST_DIGEST = 36
 
 
 class MlflowRegistry:
@@ -166,6 +168,8 @@ class MlflowTracking:
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
         files: Sequence[Path] = (),
+        dataset: ports.LoggedDataset | None = None,
+        table: Path | None = None,
     ) -> str:
         """A folder among `files` keeps its name. The run is marked finished only when all of it is in."""
         from mlflow import entities
@@ -183,6 +187,10 @@ class MlflowTracking:
                     client.log_artifacts(run_id, str(path), path.name)
                 else:
                     client.log_artifact(run_id, str(path))
+            if dataset is not None:
+                client.log_inputs(run_id, datasets=[_dataset_input(dataset)])
+            if table is not None:
+                client.log_table(run_id, _columns(table), f"{table.stem}.json")
             client.set_terminated(run_id)
         return run_id
 
@@ -296,8 +304,49 @@ def _run(run: entities.Run, experiment: str) -> ports.TrackedRun:
     info, data = run.info, run.data
     started = _time(info.start_time)
     return ports.TrackedRun(
-        info.run_id, info.run_name or "", experiment, info.status, started, dict(data.metrics), dict(data.params), dict(data.tags)
+        info.run_id,
+        info.run_name or "",
+        experiment,
+        info.status,
+        started,
+        dict(data.metrics),
+        dict(data.params),
+        dict(data.tags),
+        _dataset(run),
     )
+
+
+def _dataset_input(dataset: ports.LoggedDataset) -> entities.DatasetInput:
+    """In the form of MLflow's own data sources, so that its pages show it."""
+    from mlflow import entities
+
+    columns = [{"name": name, "type": kind, "required": True} for name, kind in dataset.columns.items()]
+    logged = entities.Dataset(
+        name=dataset.name,
+        digest=dataset.digest[:_LONGEST_DIGEST],
+        source_type="s3" if dataset.source.startswith("s3://") else "local",
+        source=json.dumps({"uri": dataset.source, "sha256": dataset.digest}),
+        schema=json.dumps({"mlflow_colspec": columns}),
+        profile=json.dumps({"num_rows": dataset.rows}),
+    )
+    return entities.DatasetInput(logged, [entities.InputTag("mlflow.data.context", "eval")])
+
+
+def _dataset(run: entities.Run) -> ports.LoggedDataset | None:
+    """The first that we logged; other programs' data sources are theirs."""
+    for one in run.inputs.dataset_inputs if run.inputs else ():
+        source = json.loads(one.dataset.source)
+        if "sha256" in source:
+            columns = {column["name"]: column["type"] for column in json.loads(one.dataset.schema or "")["mlflow_colspec"]}
+            rows = json.loads(one.dataset.profile or "")["num_rows"]
+            return ports.LoggedDataset(one.dataset.name, source["uri"], source["sha256"], rows, columns)
+    return None
+
+
+def _columns(table: Path) -> dict[str, list[object]]:
+    with table.open(encoding="utf-8", newline="\n") as lines:
+        rows = [json.loads(line) for line in lines]
+    return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
 
 
 def _time(milliseconds: int | None) -> datetime:

@@ -123,6 +123,12 @@ def _comparative_checks(
     return (
         _against("A-rate", candidate.a_rate, ">=", live.a_rate, thresholds.min_a_rate, "%", "live"),
         _against("C-rate", candidate.c_rate, "<=", live.c_rate, thresholds.max_c_rate, "%", "live"),
+        *refusal_checks(candidate, live, thresholds),
+    )
+
+
+def refusal_checks(candidate: judging.AnswerScores, live: judging.AnswerScores, thresholds: AnswerThresholds) -> tuple[evidence.Check, ...]:
+    return (
         evidence.check("refusal rate", candidate.refusal_rate, ">=", thresholds.min_refusal_rate, "%"),
         _against("refusal rate", candidate.refusal_rate, ">=", live.refusal_rate, thresholds.min_refusal_rate, "%", "live"),
     )

@@ -8,7 +8,7 @@ margin in one of them is at most half of what the level leaves: 2.5% at 95%.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controlplane.core import evidence, gates, intervals, judging
 
@@ -54,26 +54,34 @@ def evaluate(
     else:
         refusals = refusal_checks(judging.paired(candidate, live).refusal, judging.scores(candidate), thresholds)
         measured = [*grade_checks(judging.paired(graded, graded_live), thresholds, level), *refusals]
+    return combine(measured, (scale(thresholds),) if live is not None else (gates.FIRST_DEPLOY,))
+
+
+def combine(measured: Sequence[Measured], notes: tuple[str, ...]) -> evidence.Verdict:
+    """The verdict of all checks together; an inconclusive one says what is open and what would decide it."""
     checks = tuple(one.check for one in measured)
-    notes = (f"Margin {thresholds.margin:.1%}, level {100 * thresholds.level:.4g}%.",) if live is not None else (gates.FIRST_DEPLOY,)
-    verdict = evidence.combine(gate, RULES, checks, notes)
+    verdict = evidence.combine(evidence.Gate.EVALUATION, RULES, checks, notes)
     if verdict.outcome is evidence.Outcome.INCONCLUSIVE:
-        return evidence.Verdict(gate, RULES, verdict.outcome, _what_is_open(measured), checks, notes)
+        return replace(verdict, reason=_what_is_open(measured))
     return verdict
+
+
+def scale(thresholds: gates.AnswerThresholds) -> str:
+    return f"Margin {thresholds.margin:.1%}, level {100 * thresholds.level:.4g}%."
 
 
 def grade_checks(pairs: judging.PairedScores, thresholds: gates.AnswerThresholds, level: float) -> list[Measured]:
     """Against live, of what the judge said, by intervals of `level`."""
     return [
-        _against_live("A-rate, candidate - live", pairs.a, ">=", -thresholds.margin, level),
-        _against_live("C-rate, candidate - live", pairs.c, "<=", thresholds.margin, level),
+        against_live("A-rate, candidate - live", pairs.a, ">=", -thresholds.margin, level),
+        against_live("C-rate, candidate - live", pairs.c, "<=", thresholds.margin, level),
     ]
 
 
 def refusal_checks(pairs: judging.Pairs, own: judging.AnswerScores, thresholds: gates.AnswerThresholds) -> list[Measured]:
     """Against live, of the refusals, by intervals of the thresholds' level. `own`: the candidate's scores."""
     return [
-        _against_live("refusal rate, candidate - live", pairs, ">=", -thresholds.margin, thresholds.level),
+        against_live("refusal rate, candidate - live", pairs, ">=", -thresholds.margin, thresholds.level),
         _refusal_floor(own, thresholds),
     ]
 
@@ -102,7 +110,8 @@ def _against_floor(name: str, value: float | None, rows: int, comparison: str, l
     return Measured(evidence.Check(name, value, comparison, limit, "%", outcome, "floor", interval), rows, needed)
 
 
-def _against_live(name: str, pairs: judging.Pairs, comparison: str, limit: float, level: float) -> Measured:
+def against_live(name: str, pairs: judging.Pairs, comparison: str, limit: float, level: float) -> Measured:
+    """One check of the difference of two shares on the same rows."""
     interval = intervals.paired_difference(pairs.gained, pairs.lost, pairs.rows, level)
     outcome = _outcome(interval, comparison, limit)
     is_open = outcome is evidence.Outcome.INCONCLUSIVE

@@ -137,8 +137,14 @@ def retried(run: Run) -> Run:
     """
     if run.state not in (State.FAILED, State.STOPPED, State.CANCELLED):
         raise errors.Refused(f"Run {run.id} is {run.state}.", hint="Only a failed, stopped or cancelled run can be retried.")
-    steps = tuple(step if step.state is State.SUCCEEDED else StepRun(step.name, attempt=step.attempt) for step in run.steps)
+    steps = tuple(step if _stands(run, step) else StepRun(step.name, attempt=step.attempt) for step in run.steps)
     return replace(run, state=State.RUNNING, steps=steps, ended_at=None, is_cancel_asked=False, reason="")
+
+
+def _stands(run: Run, step: StepRun) -> bool:
+    """It succeeded, on the whole of what it read."""
+    follows = workflows.get(run.workflow).step(step.name).follows
+    return step.state is State.SUCCEEDED and all(run.step(name).state is State.SUCCEEDED for name in follows)
 
 
 def apply(run: Run, action: Action, now: datetime, handle: str = "") -> Run:
@@ -174,8 +180,9 @@ def decide(run: Run, statuses: Mapping[str, JobStatus]) -> list[Action]:
     if run.is_cancel_asked or _is_broken(run):
         return [Cancel(step.name) for step in running] or [_close(run)]
     ready = [step for step in run.steps if step.state is State.WAITING and _is_ready(run, step)]
-    if ready:
-        return [Start(step.name, step.attempt + 1) for step in ready]
+    lost: list[Action] = [Cancel(step.name) for step in running if _has_lost_its_source(run, step)]
+    if ready or lost:
+        return [*lost, *(Start(step.name, step.attempt + 1) for step in ready)]
     return [] if running else [_close(run)]
 
 
@@ -206,7 +213,8 @@ def _settle(run: Run, step: StepRun, statuses: Mapping[str, JobStatus]) -> Actio
         return None
     limit = workflows.get(run.workflow).step(step.name).max_retries
     is_ending = run.is_cancel_asked or _is_broken(run)
-    if status.exit_code == ExitCode.DEPENDENCY_FAILED and step.attempt <= limit and not is_ending:
+    may_retry = status.exit_code == ExitCode.DEPENDENCY_FAILED and step.attempt <= limit
+    if (may_retry or _has_lost_its_source(run, step)) and not is_ending:
         return Start(step.name, step.attempt + 1)
     state, reason = _state_of(status, run)
     return Finish(step.name, state, status.exit_code, reason, status.outputs)
@@ -234,8 +242,16 @@ def _is_broken(run: Run) -> bool:
 
 
 def _is_ready(run: Run, step: StepRun) -> bool:
-    needs = workflows.get(run.workflow).step(step.name).needs
-    return all(run.step(name).state is State.SUCCEEDED for name in needs)
+    definition = workflows.get(run.workflow).step(step.name)
+    return all(run.step(name).state is State.SUCCEEDED for name in definition.needs) and all(
+        run.step(name).state in (State.RUNNING, State.SUCCEEDED) for name in definition.follows
+    )
+
+
+def _has_lost_its_source(run: Run, step: StepRun) -> bool:
+    """A step it follows was started anew since, so what it reads will never be finished."""
+    followed = [run.step(name).started_at for name in workflows.get(run.workflow).step(step.name).follows]
+    return step.started_at is not None and any(one is not None and one > step.started_at for one in followed)
 
 
 def _close(run: Run) -> Close:

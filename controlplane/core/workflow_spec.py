@@ -78,12 +78,16 @@ class Resources:
 
 @dataclass(frozen=True)
 class Step:
-    """One job: `python -m <module> --<flag>=<value> ... --output-dir=<dir>`."""
+    """One job: `python -m <module> --<flag>=<value> ... --output-dir=<dir>`.
+
+    It starts when the steps it `needs` have succeeded and those it `follows` at least run: it reads what they write as they write it.
+    """
 
     name: str
     module: str
     arguments: Mapping[str, Source]
     needs: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()
     resources: Resources = field(default_factory=Resources)
     timeout_seconds: int = 3600
     max_retries: int = 2
@@ -158,7 +162,7 @@ def arguments(
 
     Args:
         outputs: small outputs of finished steps, by step name.
-        artifact_dirs: the output directory of each finished step as this step will see it, by step name.
+        artifact_dirs: the output directory of each step that has started as this step will see it, by step name.
     """
     result = []
     for flag, source in step.arguments.items():

@@ -11,6 +11,7 @@ from controlplane.core.workflow_spec import Artifact, Const, Kind, Output, Param
 
 LORA_CONFIGS = ("minimal", "standard", "aggressive", "high_capacity")
 JUDGES = ("llm", "reference")
+READINGS = ("pointwise", "pairwise")
 
 _MODEL_NAME = Parameter("model-name", "mistral-7b-lora", "MLflow registered model.")
 _MLFLOW = Parameter("mlflow-tracking-uri", "http://mlflow.ai-platform:80", "MLflow server.", is_advanced=True)
@@ -33,6 +34,9 @@ def _fraction(name: str, default: str, help: str) -> Parameter:
 def _pass(*names: str) -> dict[str, Source]:
     return {name: Param(name) for name in names}
 
+
+# How Gate 1 decides: the judge's step needs it too, since it may stop when the verdict stands.
+_DECIDING = ("min-a-rate", "max-c-rate", "min-refusal-rate", "reading", "rules", "margin", "level", "looks")
 
 _LIGHT = Resources()
 _MEDIUM = Resources(memory_request="512Mi", memory_limit="1Gi")
@@ -189,8 +193,23 @@ EVALUATION = Workflow(
         Parameter(
             "judge", "llm", "llm: a model grades; reference: deterministic comparison with the reference answer.", Kind.CHOICE, JUDGES
         ),
-        Parameter("judge-url", "http://judge-vllm-service.ml-models:8000", "Judge server (OpenAI-compatible).", is_advanced=True),
-        Parameter("judge-model", "", "Judge model; empty: the first the server lists.", is_advanced=True),
+        Parameter(
+            "judge-url",
+            "http://judge-vllm-service.ml-models:8000",
+            "Judge server (OpenAI-compatible); several by commas.",
+            is_advanced=True,
+        ),
+        Parameter("judge-model", "", "Judge model; several by commas vote; empty: the first the server lists.", is_advanced=True),
+        Parameter("allow-self-judging", "false", "Let the server under test grade itself.", Kind.FLAG, is_advanced=True),
+        Parameter(
+            "min-kappa",
+            "0.6",
+            "Lowest agreement with trusted grades at which the judge's count.",
+            Kind.NUMBER,
+            minimum=-1,
+            maximum=1,
+            is_advanced=True,
+        ),
         Parameter("dataset", "ops-qa", "Name of the dataset below the data location."),
         _DATA,
         _MLFLOW,
@@ -200,12 +219,21 @@ EVALUATION = Workflow(
         _fraction("max-c-rate", "0.10", "Highest share of wrong answers (first deploy)."),
         _fraction("min-refusal-rate", "0.90", "Lowest share of unanswerable questions refused."),
         Parameter(
+            "reading",
+            "pointwise",
+            "What decides: grades of each answer, or preferences between two.",
+            Kind.CHOICE,
+            READINGS,
+            is_advanced=True,
+        ),
+        Parameter(
             "rules", "point", "Which rules decide; both are shown: measured values, or intervals.", Kind.CHOICE, ("point", "interval")
         ),
         Parameter(
             "margin", "0.02", "How much worse than live is no worse (interval).", Kind.NUMBER, minimum=0.0, maximum=0.5, is_advanced=True
         ),
         Parameter("level", "0.95", "Level of the confidence intervals.", Kind.NUMBER, minimum=0.5, maximum=0.999, is_advanced=True),
+        Parameter("looks", "1", "Looks at which judging may end early (interval).", Kind.INTEGER, minimum=1, maximum=10, is_advanced=True),
         Parameter("compare-base", "false", "Also ask the base model, to see what training gained.", Kind.FLAG),
         Parameter("mlflow-experiment", "vllm-lora-evaluation", "MLflow experiment of the evaluations.", is_advanced=True),
     ),
@@ -269,34 +297,34 @@ EVALUATION = Workflow(
                 "candidate-file": Artifact("inference-candidate", "answers.jsonl"),
                 "live-file": Artifact("inference-live", "answers.jsonl"),
                 "base-file": Artifact("inference-base", "answers.jsonl"),
-                **_pass("judge", "judge-url", "judge-model", "max-concurrent"),
+                "follow": Const("true"),
+                "expected-rows": Output("download-eval-data", "rows"),
+                **_pass("model-name", "candidate-adapter", "live-adapter", "vllm-url"),
+                **_pass("judge", "judge-url", "judge-model", "allow-self-judging", "max-concurrent"),
+                **_pass(*_DECIDING),
             },
-            needs=("inference-candidate", "inference-live", "inference-base"),
+            needs=("download-eval-data",),
+            follows=("inference-candidate", "inference-live", "inference-base"),
             resources=_BUSY,
-            help="Grades every answer A, B or C.",
+            help="Measures the judge, then grades and compares the answers as they come.",
         ),
         Step(
             "compare-decision",
             "jobs.evaluation.compare_decision",
             {
                 "grades-file": Artifact("judge-answers", "grades.jsonl"),
+                "comparisons-file": Artifact("judge-answers", "comparisons.jsonl"),
+                "calibration-file": Artifact("judge-answers", "calibration.json"),
                 "eval-file": Artifact("download-eval-data", "eval.jsonl"),
                 "version": Output("download-eval-data", "version"),
                 "data-version": Output("download-eval-data", "data-version"),
+                "data-source": Output("download-eval-data", "source"),
                 "judge-name": Output("judge-answers", "judge"),
-                **_pass(
-                    "model-name",
-                    "min-a-rate",
-                    "max-c-rate",
-                    "min-refusal-rate",
-                    "rules",
-                    "margin",
-                    "level",
-                    "mlflow-tracking-uri",
-                    "mlflow-experiment",
-                ),
+                "judge-identity": Output("judge-answers", "judge-identity"),
+                **_pass("model-name", "min-kappa", "mlflow-tracking-uri", "mlflow-experiment"),
+                **_pass(*_DECIDING),
             },
-            needs=("judge-answers",),
+            needs=("inference-candidate", "inference-live", "inference-base", "judge-answers"),
             resources=_LIGHT,
             timeout_seconds=600,
             help="Decides, records, sets eval-passed or eval-failed.",

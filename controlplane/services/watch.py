@@ -83,7 +83,7 @@ class Watcher:
             name=step.name,
             state=step.state,
             help=definition.help,
-            needs=definition.needs,
+            needs=definition.needs + definition.follows,
             attempt=step.attempt,
             started_at=step.started_at,
             ended_at=step.ended_at,

@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     store = object_store.open(_address(arguments.s3_data_bucket))
     arguments.output_dir.mkdir(parents=True, exist_ok=True)
     outputs: dict[str, object] = {"data-version": wanted.data_version, "version": wanted.version, "dataset": wanted.dataset}
-    row_count, texts = 0, []
+    row_count, texts, source = 0, [], ""
     for done, split in enumerate(splits, start=1):
         key = f"{wanted.dataset}/v{wanted.data_version}/{split}.jsonl"
         text = _text(store.read(key), store.address(key))
@@ -40,8 +40,9 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
         job.write_atomically(arguments.output_dir / f"{split}.jsonl", datasets.to_jsonl(rows))
         row_count += len(rows)
         texts.append(text)
+        source = store.address(key)
         log.progress(done, len(splits), f"{split}: {len(rows)} rows", source=store.address(key), digest=datasets.digest(text))
-    return {**outputs, "rows": row_count, "dataset-digest": datasets.digest("".join(texts))}
+    return {**outputs, "rows": row_count, "source": source, "dataset-digest": datasets.digest("".join(texts))}
 
 
 def _splits(text: str) -> list[str]:

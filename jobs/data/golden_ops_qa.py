@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from controlplane.core import calibration, judging, prompts
+from controlplane.core import calibration, prompts, reference_judge
 from jobs.data import ops_facts, ops_qa, ops_wording
 
 ROWS_PER_KIND = 18
@@ -219,7 +219,7 @@ def _state(wording: ops_wording.Wording, entity: ops_facts.Entity, draw: random.
 def _is_clear(scene: _Scene) -> bool:
     """No value has a word of another, no name is part of another: a wrong value is wholly wrong, and who is not told is not told."""
     entities = (scene.first, scene.second, scene.other)
-    words = [word for entity in entities for word in set(judging.tokens(scene.value(entity)))]
+    words = [word for entity in entities for word in set(reference_judge.tokens(scene.value(entity)))]
     names = [entity.name for entity in entities]
     is_nested = any(one in other for one in names for other in names if one is not other)
     return len(words) == len(set(words)) and not is_nested

@@ -47,7 +47,7 @@ def infer(replica: ports.Inference, rows: Rows, arguments: argparse.Namespace, l
     asked = _Asked(replica, slot, root, arguments.role, arguments.max_tokens, known)
     told = _Told(len(rows), log)
     with records.appending(answers_file) as add:
-        asyncio.run(_ask_all(asked, rows, arguments.max_concurrent, lambda one: (add(one), told.add(one))))
+        asyncio.run(_ask_all(asked, rows, arguments.max_concurrent, add, told))
         told.check(replica.address)
     return {"status": "done", "slot": slot, "root": root, "answered": told.done - told.failed, "failed": told.failed}
 
@@ -133,13 +133,15 @@ class _Told:
             raise errors.Unreachable("vLLM", address, f"{self.failed} of {self.total} requests failed, the first with: {self.first_error}")
 
 
-async def _ask_all(asked: _Asked, rows: Rows, max_concurrent: int, on_answer: Callable[[answers.Answered], object]) -> None:
-    """Answers as they come."""
+async def _ask_all(asked: _Asked, rows: Rows, max_concurrent: int, add: Callable[[answers.Answered], None], told: _Told) -> None:
+    """Each answer is added as it comes."""
     queue = iter(rows)
 
     async def work() -> None:
         for row in queue:
-            on_answer(await asked.answer(row))
+            answered = await asked.answer(row)
+            add(answered)
+            told.add(answered)
 
     async with asyncio.TaskGroup() as workers:
         for _ in range(min(max_concurrent, len(rows))):

@@ -6,6 +6,7 @@ With several looks it stops as soon as the verdict stands; what the judge has no
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def _calibrated(judge: ports.Judge, arguments: argparse.Namespace, log: job.Log)
     """The judge's agreement with trusted grades, measured before its own count."""
     rows = golden.read(arguments.golden_file)
     found = golden.calibrate(judge, rows, arguments.max_concurrent, lambda done: log.progress(done, len(rows), f"calibrating: {done}"))
-    golden.write(found, arguments.output_dir)
+    arguments.output_dir.mkdir(parents=True, exist_ok=True)
+    job.write_atomically(arguments.output_dir / "calibration.json", json.dumps(calibration.to_dict(found), ensure_ascii=False))
     log.metric(f"{found.judge}: {calibration.shown(found)}", kappa=found.kappa, agreement=found.agreement)
     return {"kappa": "" if found.kappa is None else found.kappa}
 
