@@ -275,6 +275,7 @@ class Disagreement(Body):
 class Calibration(Body):
     """A judge's agreement with trusted grades. `refusal` says why its grades do not count, empty when they do; `kappa` None: undefined.
 
+    `warnings` name the kinds of answers that it mostly grades wrong, whatever its kappa.
     `confusion` maps the trusted grade to the given one (A, B, C, unscored) to a count. `at` is None while it is not recorded.
     """
 
@@ -289,6 +290,7 @@ class Calibration(Body):
     confusion: Mapping[str, Mapping[str, int]]
     kinds: tuple[KindAgreement, ...]
     disagreements: tuple[Disagreement, ...]
+    warnings: tuple[str, ...] = ()
     identity: str = ""
     golden_digest: str = ""
     prompt_digest: str = ""

@@ -27,6 +27,8 @@ def draw() -> None:
     calibration = next(one for one in found if one.judge == chosen)
     with place:
         components.headline(_QUESTION, answer(calibration), "bad" if calibration.refusal else "good")
+    for warning in calibration.warnings:
+        st.warning(warning, icon=":material/warning:")
     _facts(calibration)
     _charts(found, calibration)
     _disagreements(calibration)

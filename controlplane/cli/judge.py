@@ -102,6 +102,8 @@ def _show(found: wire.Calibration, json: bool) -> None:
     output.say(f"Cohen's kappa {kappa_text(found)}; at least {found.min_kappa:.2f} is required.", "red" if found.refusal else "green")
     agreed = round(found.agreement * found.rows)
     output.say(f"It agrees with {agreed} of {found.rows} trusted grades ({found.agreement:.1%}); {found.unscored} replies held no grade.")
+    for warning in found.warnings:
+        output.say(f"! {warning}", "yellow")
     _show_confusion(found)
     rows = ((kind.kind, f"{kind.agreed} of {kind.rows}") for kind in found.kinds)
     output.table(("kind of answer", "graded right"), rows, empty="No kinds.", title="By kind")

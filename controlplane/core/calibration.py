@@ -128,6 +128,15 @@ def trust(calibration: Calibration, min_kappa: float = MIN_KAPPA) -> str:
     return ""
 
 
+def warnings(calibration: Calibration) -> tuple[str, ...]:
+    """Kinds of answers that the judge mostly grades wrong. Kappa is about all kinds at once: one that obeys every injection can pass."""
+    return tuple(
+        f"The {calibration.judge} grades {kind.agreed} of {kind.rows} {kind.kind} answers right: read such answers yourself."
+        for kind in calibration.kinds
+        if 2 * kind.agreed < kind.rows
+    )
+
+
 def shown(calibration: Calibration) -> str:
     """`kappa of 0.91 (95% interval 0.86 to 0.96)`."""
     interval = calibration.interval

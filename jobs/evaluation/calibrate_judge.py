@@ -36,10 +36,11 @@ def calibrate(chosen: judges.Chosen, tracking: ports.Tracking, arguments: argpar
         "golden_digest": datasets.digest(golden.text(arguments.golden_file)),
         "prompt_digest": calibration.prompt_digest(),
     }
-    file = _write(
-        arguments.output_dir / FILE, {**calibration.to_dict(found), **about, "min_kappa": arguments.min_kappa, "refusal": refusal}
-    )
+    judged = {"min_kappa": arguments.min_kappa, "refusal": refusal, "warnings": calibration.warnings(found)}
+    file = _write(arguments.output_dir / FILE, {**calibration.to_dict(found), **about, **judged})
     log.metric(f"{found.judge}: {calibration.shown(found)}", **metrics(found))
+    for warning in calibration.warnings(found):
+        log.warning(warning)
     run_id = record(tracking, found, about, refusal, arguments, file)
     outputs = {"judge": found.judge, "mlflow-run": run_id, **{name: str(value) for name, value in metrics(found).items()}}
     if refusal:

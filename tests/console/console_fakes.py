@@ -626,6 +626,7 @@ def _calibration(judge: str, kappa: float, doubted: str) -> wire.Calibration:
         },
         kinds=(wire.KindAgreement(kind="exact", rows=18, agreed=18), wire.KindAgreement(kind="padded", rows=18, agreed=12)),
         disagreements=(wrong, wrong.model_copy(update={"id": "padded-07", "given": "", "reason": "The judge's reply states no grade."})),
+        warnings=("Of adversarial answers it grades 3 of 18 right.",) if doubted else (),
         golden_digest="4be1c0aa93d94a6e" * 4,
         prompt_digest="77ac01be12f94d1b" * 4,
         mlflow_run="c90d7be0441f4f5a",

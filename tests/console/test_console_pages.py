@@ -143,6 +143,7 @@ def test_a_judge_below_the_required_kappa_is_not_trusted(fake: FakeClient) -> No
     app = _open("judge", judge="reference judge")
     assert not app.exception
     assert "No: The reference judge agrees to a kappa of 0.41; at least 0.60 is required." in _seen(app)
+    assert [warning.value for warning in app.warning] == ["Of adversarial answers it grades 3 of 18 right."]
 
 
 def test_a_judge_s_disagreements_show_what_was_said_as_text(fake: FakeClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -11,7 +12,7 @@ from starlette import testclient
 from controlplane import client as client_module
 from controlplane import ports, wire
 from controlplane.api import app
-from controlplane.core import errors
+from controlplane.core import calibration, errors
 
 MODEL = "ops-qa"
 
@@ -101,6 +102,18 @@ def test_results_of_both_gates(world, api):
     world.add_performance(version, 0.5)
     assert [row.grade for row in api.evaluation(MODEL, 1).rows] == ["A"]
     assert len(api.performance(MODEL, 1).samples) == 10
+
+
+def test_what_was_measured_of_a_judge(world, api, tmp_path):
+    assert api.calibrations() == []
+    row = calibration.GoldenRow("r1", "Which port?", "ssh listens on 22.", "22", True, "22", "A", "exact", "ada")
+    found = calibration.to_dict(calibration.measure("llm judge (a)", [row], {}))
+    (tmp_path / "calibration.json").write_text(json.dumps({**found, "min_kappa": 0.6, "refusal": "Too few."}))
+    tags = {"judge": "llm judge (a)"}
+    world.tracking.log("vllm-lora-judge", "x", parameters={}, metrics={}, tags=tags, files=[tmp_path / "calibration.json"])
+    (seen,) = api.calibrations()
+    assert (seen.judge, seen.unscored, seen.kappa, seen.refusal) == ("llm judge (a)", 1, 0.0, "Too few.")
+    assert [(one.source, one.given) for one in seen.disagreements] == [("ada", "")]
 
 
 def test_comparing_judging_and_voting(world, api):

@@ -237,7 +237,15 @@ def test_every_route_is_described(http):
         *("/jobs", "/jobs/{run_id}", "/jobs/{run_id}/progress", "/jobs/{run_id}/retry", "/datasets/upload", "/datasets/{dataset_id}"),
         *("/datasets/{dataset_id}/preview", "/models", "/models/{name}", "/models/{name}/versions/{number}"),
         *("/models/{name}/versions/{number}/card", "/models/{name}/versions/{number}/download", "/models/{name}/promotions"),
-        *("/models/{name}/rollback", "/models/{name}/history", "/comparisons", "/votes", "/serving/replicas", "/metrics/range"),
+        *(
+            "/models/{name}/rollback",
+            "/models/{name}/history",
+            "/comparisons",
+            "/votes",
+            "/judge/calibrations",
+            "/serving/replicas",
+            "/metrics/range",
+        ),
         *("/logs/stream/{run_id}", "/logs/history/{run_id}", "/workflows", "/overview", "/systems", "/promotions"),
     ):
         assert V1 + path in paths, path
