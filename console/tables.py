@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from controlplane import wire
+from controlplane.core import spreadsheets
 
 NOTHING = "–"
 METRICS = ("eval_loss", "perplexity", "a_rate", "c_rate", "refusal_rate", "p95_latency", "p95_ttft", "throughput")
@@ -223,7 +224,15 @@ def promotions_csv(promotions: Iterable[wire.Promotion]) -> str:
     writer.writerow([*names, "started_at", "ended_at", "digest", "error"])
     for one in promotions:
         ended = one.ended_at.isoformat() if one.ended_at else ""
-        writer.writerow([*(_safe(getattr(one, name)) for name in names), one.started_at.isoformat(), ended, one.digest, _safe(one.error)])
+        writer.writerow(
+            [
+                *(spreadsheets.cell(getattr(one, name)) for name in names),
+                one.started_at.isoformat(),
+                ended,
+                one.digest,
+                spreadsheets.cell(one.error),
+            ]
+        )
     return text.getvalue()
 
 
@@ -285,11 +294,6 @@ def _pair(identifier: str, sides: Mapping[str, wire.GradedAnswer]) -> dict[str, 
         "is_different": candidate is not None and live is not None and candidate.answer.strip() != live.answer.strip(),
         "is_regression": is_regression(live.grade if live else "", candidate.grade if candidate else ""),
     }
-
-
-def _safe(value: object) -> object:
-    """Text that a spreadsheet would run as a formula gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
 
 
 def _quoted(value: str) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from controlplane.cli import audit, compare, machine, models, output, overview, runs, session
+from controlplane.cli import audit, compare, machine, models, output, overview, runs, session, votes
 from controlplane.core import errors
 
 
@@ -83,6 +83,11 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
 _AUDIT = typer.Typer(no_args_is_help=True, help="Check the ledger.")
 _AUDIT.command("verify")(audit.verify)
 app.add_typer(_AUDIT, name="audit", rich_help_panel="Models")
+
+_VOTES = typer.Typer(no_args_is_help=True, help="Take out what people said about answers.")
+_VOTES.command("export")(votes.export)
+_VOTES.command("golden")(votes.golden)
+app.add_typer(_VOTES, name="votes", rich_help_panel="Models")
 
 for _panel, _commands in _PANELS.items():
     for _name, _command in _commands.items():
