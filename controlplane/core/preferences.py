@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -44,6 +44,12 @@ def left_role(model: str, version: int, row: str, actor: str) -> str:
 def shuffled(model: str, version: int, rows: Iterable[str], actor: str) -> list[str]:
     """The rows in an order of this person's own, so that what comes late for one does not come late for all."""
     return sorted(rows, key=lambda row: _digest("order", model, version, row, actor))
+
+
+def following(order: Sequence[str], after: str, done: Collection[str]) -> str | None:
+    """The next row that is not done, beginning behind `after` and going round; None when all others are done."""
+    start = order.index(after) + 1 if after in order else 0
+    return next((row for row in (*order[start:], *order[:start]) if row not in done and row != after), None)
 
 
 def latest(items: Iterable[_T], key: Callable[[_T], Hashable]) -> list[_T]:
