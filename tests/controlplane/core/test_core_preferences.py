@@ -36,6 +36,23 @@ def test_the_order_is_the_same_however_the_rows_come(rows: list[str], actor: str
     assert sorted(shuffled) == sorted(rows)
 
 
+@pytest.mark.parametrize(
+    ("after", "done", "expected"),
+    [
+        ("", "", "a"),
+        ("a", "", "b"),
+        ("a", "b", "c"),
+        ("c", "", "a"),
+        ("c", "ab", None),
+        ("b", "ac", None),
+        ("", "abc", None),
+        ("gone", "a", "b"),
+    ],
+)
+def test_the_next_row_that_waits(after: str, done: str, expected: str | None) -> None:
+    assert preferences.following(["a", "b", "c"], after, set(done)) == expected
+
+
 def test_the_last_of_equal_keys_is_kept() -> None:
     assert preferences.latest(["a1", "b1", "a2"], lambda item: item[0]) == ["a2", "b1"]
 
