@@ -183,8 +183,9 @@ def _one(evaluation: wire.Evaluation, shown: list[dict[str, Any]]) -> None:
 def _right_grade(evaluation: wire.Evaluation, answer: wire.GradedAnswer) -> None:
     """A person's own grade of this answer; agreed grades become golden rows for measuring the judge."""
     key = f"evaluation_grade_{evaluation.mlflow_run}_{answer.id}_{answer.role}"
-    given = [one for one in reads.grades(evaluation.model, evaluation.version) if _is_about(one, answer)]
-    st.session_state.setdefault(key, next((one.correction.grade for one in given if one.actor == session.actor()), None))
+    given = {one.actor: one.correction.grade for one in reads.grades(evaluation.model, evaluation.version) if _is_about(one, answer)}
+    own = given.pop(session.actor(), None)
+    st.session_state.setdefault(key, own)
     st.segmented_control(
         "The right grade is",
         list(_GRADES),
@@ -194,9 +195,9 @@ def _right_grade(evaluation: wire.Evaluation, answer: wire.GradedAnswer) -> None
         on_change=_grade,
         args=(evaluation, answer, key),
     )
-    others = ", ".join(f"{one.actor} says {one.correction.grade}" for one in given if one.actor != session.actor())
-    if others:
-        st.caption(others)
+    # Only then: grades that agree are worth something when each was given alone.
+    if own and given:
+        st.caption(", ".join(f"{actor} says {grade}" for actor, grade in given.items()))
 
 
 def _is_about(one: wire.GradeRecord, answer: wire.GradedAnswer) -> bool:

@@ -88,6 +88,8 @@ def _review(place: st.delta_generator.DeltaGenerator, evaluation: wire.Evaluatio
     with place:
         components.headline(_QUESTION, _answer(sheet), "good" if done == total else "accent")
     st.html(markup.progress(done / total, f"{done} of {total} reviewed by you"))
+    if session.actor() == session.DEFAULT_ACTOR:
+        st.caption(f"You vote as {session.actor()}. Each person's vote counts once: give your own name under *Acting as*.")
     components.told("review")
     if current is None:
         _finished(sheet)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from dataclasses import dataclass
 from typing import TypeVar
 
-from controlplane.core import agreement, evidence, intervals
+from controlplane.core import evidence, intervals, raters
 
 ROLES = ("candidate", "live")
 TIE, BOTH_BAD = "tie", "both-bad"
@@ -86,7 +86,7 @@ def outcome(found: Preference, margin: float = MARGIN) -> evidence.Outcome:
     return evidence.Outcome.PASS if found.interval.low >= -margin else evidence.Outcome.FAIL
 
 
-def sentence(reviewers: int, found: Preference, people: agreement.Agreement) -> str:
+def sentence(reviewers: int, found: Preference, people: raters.Agreement) -> str:
     """For a reader in a hurry: `3 reviewers, 41 rows: candidate preferred 18, live 9, tie 12, both bad 2; agreement 0.71.`"""
     who = f"{reviewers} reviewer{'' if reviewers == 1 else 's'}, {found.rows} row{'' if found.rows == 1 else 's'}"
     counts = f"candidate preferred {found.candidate}, live {found.live}, tie {found.tie}, both bad {found.both_bad}"

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from controlplane import ports, wire
-from controlplane.core import agreement, corrections, errors, evidence, preferences
+from controlplane.core import corrections, errors, evidence, preferences, raters
 from controlplane.services import compare, results
 
 # Evaluations kept in memory: what an MLflow run holds never changes, and each vote asks for it.
@@ -50,7 +50,7 @@ class Reviewer:
             raise errors.InvalidInput("A vote on a row must name the version.", hint="Give candidate_version.")
         evaluation = self._current(vote.model, vote.candidate_version, vote.evaluation_run)
         sides = _row(evaluation, vote.row_id)
-        if len(sides) < len(preferences.ROLES):
+        if not _has_both(sides):
             raise errors.NotFound(f"Row {vote.row_id!r} has one answer only.", hint="Vote on rows that both sides answered.")
         question = sides["candidate"].question
         return self.comparer.vote(vote.model_copy(update={"prompt": question, "evaluation_run": evaluation.mlflow_run}), actor)
@@ -89,7 +89,7 @@ class Reviewer:
     def review(self, model: str, number: int) -> wire.Review:
         """What people said about the version's newest evaluation. Raises NotFound when it was never evaluated."""
         found = self._found(model, number)
-        both = [sides for sides in found.rows.values() if len(sides) == len(preferences.ROLES)]
+        both = [sides for sides in found.rows.values() if _has_both(sides)]
         return wire.Review(
             model=model,
             version=number,
@@ -100,9 +100,9 @@ class Reviewer:
             reviewers=found.reviewers,
             preference=_shown_preference(_preference(found)),
             between_people=_shown_agreement(_between_people(found)),
-            people_and_judge=_shown_agreement(agreement.among(_with_judges_choice(found))),
+            people_and_judge=_shown_agreement(raters.among(_with_judges_choice(found))),
             grades=len(found.grades),
-            grades_and_judge=_shown_agreement(agreement.among(_with_judges_grade(found))),
+            grades_and_judge=_shown_agreement(raters.among(_with_judges_grade(found))),
             golden_rows=len(_golden(found)),
         )
 
@@ -186,9 +186,14 @@ def _subject(vote: ports.Vote) -> Hashable:
 
 def _exported(vote: ports.Vote, is_counting: bool, answers: Mapping[tuple[str, str], Sides]) -> wire.ExportedVote:
     sides = answers.get((vote.evaluation_run, vote.row_id), {})
-    said = {f"{role}_answer": answer.answer for role, answer in sides.items()}
+    said = {f"{role}_answer": sides[role].answer for role in preferences.ROLES if sides}
     about = {"context": sides["candidate"].context, "reference": sides["candidate"].reference} if sides else {}
     return wire.ExportedVote.model_validate({**asdict(vote), "counts": is_counting, **about, **said})
+
+
+def _has_both(sides: Sides) -> bool:
+    """Candidate and live answered; an evaluation may hold answers of others besides."""
+    return set(preferences.ROLES) <= set(sides)
 
 
 def _choices(votes: Sequence[ports.Vote]) -> dict[str, dict[str, str]]:
@@ -204,8 +209,8 @@ def _preference(found: Found) -> preferences.Preference:
     return preferences.preference({row: list(by_actor.values()) for row, by_actor in found.choices.items()})
 
 
-def _between_people(found: Found) -> agreement.Agreement:
-    return agreement.among(list(by_actor.values()) for by_actor in found.choices.values())
+def _between_people(found: Found) -> raters.Agreement:
+    return raters.among(list(by_actor.values()) for by_actor in found.choices.values())
 
 
 def _with_judges_choice(found: Found) -> Iterator[Sequence[str]]:
@@ -232,9 +237,9 @@ def _stated(found: Found) -> list[corrections.Stated]:
 def _golden(found: Found) -> list[corrections.Agreed]:
     agreed_bad = {row: by_actor for row, by_actor in found.choices.items() if corrections.is_agreed_bad(list(by_actor.values()))}
     both_bad = (
-        corrections.Stated(row, role, answer.answer, actor, "C")
+        corrections.Stated(row, role, found.rows[row][role].answer, actor, "C")
         for row, by_actor in agreed_bad.items()
-        for role, answer in found.rows[row].items()
+        for role in preferences.ROLES
         for actor in by_actor
     )
     return corrections.golden(_stated(found), both_bad)
@@ -261,7 +266,7 @@ def _shown_grade(one: ports.GradeCorrection) -> wire.GradeRecord:
     return wire.GradeRecord(at=one.at, actor=one.actor, correction=wire.GradeCorrection.model_validate(body))
 
 
-def _shown_agreement(found: agreement.Agreement) -> wire.Agreement:
+def _shown_agreement(found: raters.Agreement) -> wire.Agreement:
     return wire.Agreement(**asdict(found))
 
 

@@ -137,6 +137,11 @@ def test_the_last_vote_is_taken_back(fake: FakeClient) -> None:
     assert app.button(key="review_undo").disabled
 
 
+def test_a_reviewer_without_a_name_is_asked_for_one(fake: FakeClient) -> None:
+    assert "give your own name" in _seen(_open("review"))
+    assert "give your own name" not in _seen(review("ada"))
+
+
 def test_equal_answers_are_left_out_unless_asked_for(fake: FakeClient) -> None:
     app = review()
     app.toggle(key="review_only_different").set_value(False).run()
@@ -200,9 +205,12 @@ def test_a_person_states_the_right_grade_and_takes_it_back(fake: FakeClient) -> 
     assert fake.grades(MODEL, 6) == []
 
 
-def test_what_others_grade_is_said_beside(fake: FakeClient) -> None:
+def test_what_others_grade_is_said_once_one_has_graded(fake: FakeClient) -> None:
     fake.speaking_for("bob").grade(MODEL, 6, wire.GradeCorrection(row_id="q-002", role="live", grade="C"))
-    assert "bob says C" in _seen(_open("evaluation", row="q-002"))
+    app = _open("evaluation", row="q-002")
+    assert "bob says" not in _seen(app)
+    app.segmented_control(key=f"evaluation_grade_{fake.evaluation_run}_q-002_live").set_value("A").run()
+    assert "bob says C" in _seen(app)
 
 
 def test_a_grade_that_could_not_be_kept_is_said_so(fake: FakeClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.core import agreement, evidence, preferences
+from controlplane.core import evidence, preferences, raters
 
 ROWS = [f"q-{number:03}" for number in range(1000)]
 
@@ -113,5 +113,5 @@ def test_each_row_counts_once() -> None:
 
 def test_the_sentence_is_that_of_the_checklist() -> None:
     found = preferences.Preference(41, 18, 9, 12, 2, None)
-    told = preferences.sentence(3, found, agreement.Agreement(20, 0.8, 0.714))
+    told = preferences.sentence(3, found, raters.Agreement(20, 0.8, 0.714))
     assert told == "3 reviewers, 41 rows: candidate preferred 18, live 9, tie 12, both bad 2; agreement 0.71."

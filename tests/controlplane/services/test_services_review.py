@@ -10,13 +10,13 @@ from controlplane import wire
 from controlplane.core import errors, evidence, gates, judging
 
 MODEL = "ops-qa"
-# Row: (candidate's answer and the judge's grade, live's). r5 was answered by the candidate alone.
+# Row: (candidate's answer and the judge's grade, live's, the base model's). r5 was not answered by live.
 ROWS = {
     "r1": (("22", "A"), ("80", "C")),
-    "r2": (("81", "C"), ("80", "C")),
+    "r2": (("81", "C"), ("80", "C"), ("22", "A")),
     "r3": (("22", "A"), ("22", "A")),
     "r4": (("90", "C"), ("22", "A")),
-    "r5": (("22", "A"),),
+    "r5": (("22", "A"), None, ("22", "A")),
 }
 
 
@@ -24,7 +24,7 @@ def evaluate(world, version):
     graded = [
         judging.GradedRow(row, role, f"Which port, {row}?", "It is 22.", "22", True, answer, grade, "", False, 0.3)
         for row, sides in ROWS.items()
-        for role, (answer, grade) in zip(("candidate", "live"), sides, strict=False)
+        for role, (answer, grade) in ((role, side) for role, side in zip(("candidate", "live", "base"), sides, strict=False) if side)
     ]
     verdict = gates.evaluate_answers(judging.scores(graded), None, gates.AnswerThresholds())
     lines = "".join(json.dumps(vars(row)) + "\n" for row in graded)
