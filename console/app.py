@@ -11,6 +11,7 @@ PAGES = {
         ("overview", "Overview", ":material/dashboard:"),
         ("registry", "Registry", ":material/inventory_2:"),
         ("evaluation", "Evaluation", ":material/rule:"),
+        ("review", "Review", ":material/how_to_vote:"),
         ("performance", "Performance", ":material/speed:"),
         ("compare", "Compare", ":material/compare_arrows:"),
         ("promotion", "Promotion", ":material/rocket_launch:"),

@@ -72,6 +72,29 @@ def fault(error: errors.GatewrightError, key: str) -> None:
         st.rerun()
 
 
+@contextlib.contextmanager
+def deferred(name: str) -> Iterator[None]:
+    """For a callback, which can draw nothing: one of our errors is kept until `told` shows it."""
+    st.session_state.pop(f"{name}_fault", None)
+    try:
+        yield
+    except errors.GatewrightError as error:
+        st.session_state[f"{name}_fault"] = error
+
+
+def told(name: str) -> None:
+    """Show what a callback's verb failed with, until another succeeds or somebody loads anew."""
+    error = st.session_state.get(f"{name}_fault")
+    if error is not None:
+        st.html(markup.fault(error.title, error.detail, error.hint, getattr(error, "request_id", "")))
+        st.button("Load anew", key=f"{name}_anew", icon=":material/refresh:", on_click=_load_anew, args=(name,))
+
+
+def _load_anew(name: str) -> None:
+    st.session_state.pop(f"{name}_fault", None)
+    reads.forget()
+
+
 def live(name: str, seconds: float) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """A part of a page that refreshes by itself, says how fresh it is, and keeps its faults to itself."""
 

@@ -30,6 +30,12 @@ def forget() -> None:
     st.cache_data.clear()
 
 
+def forget_reviews(model: str, number: int) -> None:
+    """Drop what a vote or a grade changes, and keep the rest: the next row must appear at once."""
+    for verb in ("review", "grades", "exported_votes", "golden_rows"):
+        _ask.clear(verb, (model, number), ())
+
+
 def health() -> wire.Health:
     return cast(wire.Health, _read("health"))
 
@@ -104,8 +110,29 @@ def calibrations() -> list[wire.Calibration]:
     return cast(list[wire.Calibration], _read("calibrations"))
 
 
+def evaluation_to_review(model: str, number: int) -> wire.Evaluation:
+    """For longer than other reads: a review reads it at every vote, and a vote on answers of an older evaluation is refused."""
+    return cast(wire.Evaluation, _read_seldom("evaluation", model, number))
+
+
 def votes(model: str) -> list[wire.VoteRecord]:
     return cast(list[wire.VoteRecord], _read("votes", model))
+
+
+def review(model: str, number: int) -> wire.Review:
+    return cast(wire.Review, _read("review", model, number))
+
+
+def grades(model: str, number: int) -> list[wire.GradeRecord]:
+    return cast(list[wire.GradeRecord], _read("grades", model, number))
+
+
+def exported_votes(model: str, number: int) -> list[wire.ExportedVote]:
+    return cast(list[wire.ExportedVote], _read("exported_votes", model, number))
+
+
+def golden_rows(model: str, number: int) -> list[wire.GoldenRow]:
+    return cast(list[wire.GoldenRow], _read("golden_rows", model, number))
 
 
 def datasets() -> list[wire.Dataset]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from controlplane import wire
+from controlplane.core import spreadsheets
 
 NOTHING = "–"
 METRICS = ("eval_loss", "perplexity", "a_rate", "c_rate", "refusal_rate", "p95_latency", "p95_ttft", "throughput")
@@ -206,6 +205,24 @@ def paired(rows: Iterable[wire.GradedAnswer]) -> list[dict[str, Any]]:
     return [_pair(identifier, sides) for identifier, sides in by_id.items()]
 
 
+def votes_csv(votes: Iterable[wire.ExportedVote]) -> str:
+    """Times in ISO 8601."""
+    return spreadsheets.to_csv(list(wire.ExportedVote.model_fields), (vote.model_dump(mode="json") for vote in votes))
+
+
+def jsonl(bodies: Iterable[wire.Body]) -> str:
+    """A JSON object a line."""
+    return "".join(body.model_dump_json() + "\n" for body in bodies)
+
+
+def agreement(found: wire.Agreement, noun: str) -> str:
+    """How far raters agree, in words."""
+    if found.observed is None:
+        return f"nothing rated twice yet (no {noun} with two ratings)"
+    beyond = "beyond chance: not known, all ratings are the same" if found.alpha is None else f"Krippendorff's alpha {found.alpha:.2f}"
+    return f"{found.observed:.0%} of pairs agree on {count(found.items, noun)}; {beyond}"
+
+
 def grade_counts(rows: Iterable[wire.GradedAnswer]) -> dict[str, dict[str, int]]:
     """Role -> grade (A, B, C, unscored) -> how many."""
     counts: dict[str, dict[str, int]] = {}
@@ -217,14 +234,9 @@ def grade_counts(rows: Iterable[wire.GradedAnswer]) -> dict[str, dict[str, int]]
 
 def promotions_csv(promotions: Iterable[wire.Promotion]) -> str:
     """The timeline as CSV, times in ISO 8601."""
-    text = io.StringIO()
     names = ("id", "model", "version", "replaces", "is_rollback", "source_alias", "actor", "interface", "reason", "state")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*names, "started_at", "ended_at", "digest", "error"])
-    for one in promotions:
-        ended = one.ended_at.isoformat() if one.ended_at else ""
-        writer.writerow([*(_safe(getattr(one, name)) for name in names), one.started_at.isoformat(), ended, one.digest, _safe(one.error)])
-    return text.getvalue()
+    rows = (one.model_dump() | {name: _iso(getattr(one, name)) for name in ("started_at", "ended_at")} for one in promotions)
+    return spreadsheets.to_csv((*names, "started_at", "ended_at", "digest", "error"), rows)
 
 
 def command(workflow: str, values: Mapping[str, str], defaults: Mapping[str, str]) -> str:
@@ -252,6 +264,10 @@ def word_differences(first: str, second: str) -> list[tuple[str, bool]]:
     """The words of `first`, each with whether `second` lacks it (case and punctuation aside)."""
     other = {_bare(word) for word in second.split()}
     return [(word, _bare(word) not in other) for word in first.split()]
+
+
+def _iso(at: datetime | None) -> str:
+    return at.isoformat() if at else ""
 
 
 def _two(first: int, first_unit: str, second: int, second_unit: str) -> str:
@@ -285,11 +301,6 @@ def _pair(identifier: str, sides: Mapping[str, wire.GradedAnswer]) -> dict[str, 
         "is_different": candidate is not None and live is not None and candidate.answer.strip() != live.answer.strip(),
         "is_regression": is_regression(live.grade if live else "", candidate.grade if candidate else ""),
     }
-
-
-def _safe(value: object) -> object:
-    """Text that a spreadsheet would run as a formula gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
 
 
 def _quoted(value: str) -> str:

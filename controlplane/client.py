@@ -221,8 +221,32 @@ class Client:
     def vote(self, vote: wire.Vote) -> wire.VoteRecord:
         return self._one(wire.VoteRecord, "POST", "votes", body=vote)
 
-    def votes(self, model: str) -> list[wire.VoteRecord]:
-        return self._many(wire.VoteRecord, "GET", "votes", params={"model": model})
+    def votes(self, model: str, *, version: int | None = None, evaluation_run: str = "") -> list[wire.VoteRecord]:
+        """Newest first: of all versions, of one candidate, or on the rows of one evaluation."""
+        params = {"model": model, "version": version, "evaluation_run": evaluation_run}
+        return self._many(wire.VoteRecord, "GET", "votes", params=params)
+
+    def exported_votes(self, model: str, version: int | None = None) -> list[wire.ExportedVote]:
+        """Every vote with the answers it was about, oldest first."""
+        return self._many(wire.ExportedVote, "GET", "votes/export", params={"model": model, "version": version})
+
+    # -- people's reviews ---------------------------------------------------------------------------------------------------------
+
+    def review(self, name: str, version: int) -> wire.Review:
+        """Raises NotFound when the version was never evaluated."""
+        return self._one(wire.Review, "GET", f"models/{_part(name)}/versions/{version}/review")
+
+    def grades(self, name: str, version: int) -> list[wire.GradeRecord]:
+        """People's grades of the newest evaluation's answers."""
+        return self._many(wire.GradeRecord, "GET", f"models/{_part(name)}/versions/{version}/grades")
+
+    def grade(self, name: str, version: int, correction: wire.GradeCorrection) -> wire.GradeRecord:
+        """Raises Conflict when the version was evaluated again since `correction.evaluation_run`."""
+        return self._one(wire.GradeRecord, "POST", f"models/{_part(name)}/versions/{version}/grades", body=correction)
+
+    def golden_rows(self, name: str, version: int) -> list[wire.GoldenRow]:
+        """Answers whose right grade people agree on."""
+        return self._many(wire.GoldenRow, "GET", f"models/{_part(name)}/versions/{version}/golden")
 
     def calibrations(self) -> list[wire.Calibration]:
         """The newest of each judge, newest first."""

@@ -44,6 +44,7 @@ from controlplane.services import (
     overview,
     promote,
     results,
+    review,
     serve,
     swap,
     watch,
@@ -124,7 +125,7 @@ class Plane:
 
     @cached_property
     def planner(self) -> overview.Planner:
-        return overview.Planner(self.outside.registry, self.outside.ledger, self.promoter, self.results)
+        return overview.Planner(self.outside.registry, self.outside.ledger, self.promoter, self.results, self.reviewer)
 
     @cached_property
     def overview(self) -> overview.Overview:
@@ -146,6 +147,10 @@ class Plane:
     def comparer(self) -> compare.Comparer:
         out = self.outside
         return compare.Comparer(out.registry, out.replicas, out.judge, out.ledger, self.now)
+
+    @cached_property
+    def reviewer(self) -> review.Reviewer:
+        return review.Reviewer(self.results, self.outside.ledger, self.comparer, self.now)
 
     @cached_property
     def charts(self) -> charts.Charts:

@@ -343,8 +343,12 @@ class PromotionRecord:
     replicas: tuple[ReplicaProof, ...] = ()
 
 
+# More than any review has; a bound, so that one request cannot ask for everything there ever was.
+MOST_VOTES = 10_000
+
+
 class Ledger(Protocol):
-    """Decisions that must not be lost (SQL): events, promotions, votes."""
+    """Decisions that must not be lost (SQL): events, promotions, votes, people's grades."""
 
     def append(self, event: Event) -> Event:
         """The entry with its id and hashes, linked to the one before it."""
@@ -380,12 +384,24 @@ class Ledger(Protocol):
 
     def vote(self, vote: Vote) -> Vote: ...
 
-    def votes(self, model: str, limit: int = 100) -> list[Vote]: ...
+    def votes(self, model: str, limit: int = MOST_VOTES, *, version: int | None = None, evaluation_run: str = "") -> list[Vote]:
+        """Newest first; of one candidate version, or on the rows of one evaluation, where asked."""
+        ...
+
+    def correct(self, correction: GradeCorrection) -> GradeCorrection: ...
+
+    def corrections(self, model: str, version: int, evaluation_run: str = "") -> list[GradeCorrection]:
+        """Oldest first."""
+        ...
 
 
 @dataclass(frozen=True)
 class Vote:
-    """A person's choice between two answers: candidate, live, tie or both-bad."""
+    """A person's choice between two answers: candidate, live, tie or both-bad.
+
+    A vote on a row of an evaluation names the row, the evaluation's MLflow run and the role whose answer stood left; there `withdrawn`
+    takes back an earlier vote.
+    """
 
     at: datetime
     actor: str
@@ -395,6 +411,24 @@ class Vote:
     live_version: int | None
     choice: str
     comment: str = ""
+    row_id: str = ""
+    evaluation_run: str = ""
+    left: str = ""
+    id: int = 0
+
+
+@dataclass(frozen=True)
+class GradeCorrection:
+    """The grade (A, B or C) that a person says one answer of an evaluation deserves; an empty one takes back an earlier one."""
+
+    at: datetime
+    actor: str
+    model: str
+    version: int
+    evaluation_run: str
+    row_id: str
+    role: str
+    grade: str
     id: int = 0
 
 

@@ -366,12 +366,13 @@ class FakeExecutor:
 
 @dataclass
 class FakeLedger:
-    """Events, promotions and votes in lists; one running promotion a model."""
+    """Events, promotions, votes and grades in lists; one running promotion a model."""
 
     fault: errors.GatewrightError | None = None
     _events: list[ports.Event] = field(default_factory=list)
     _promotions: dict[str, ports.PromotionRecord] = field(default_factory=dict)
     _votes: list[ports.Vote] = field(default_factory=list)
+    _corrections: list[ports.GradeCorrection] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def append(self, event: ports.Event) -> ports.Event:
@@ -427,9 +428,21 @@ class FakeLedger:
             self._votes.append(replace(vote, id=len(self._votes) + 1))
             return self._votes[-1]
 
-    def votes(self, model: str, limit: int = 100) -> list[ports.Vote]:
+    def votes(self, model: str, limit: int = ports.MOST_VOTES, *, version: int | None = None, evaluation_run: str = "") -> list[ports.Vote]:
         _raise(self.fault)
-        return [vote for vote in reversed(self._votes) if vote.model == model][:limit]
+        found = [vote for vote in reversed(self._votes) if vote.model == model and version in (None, vote.candidate_version)]
+        return [vote for vote in found if evaluation_run in ("", vote.evaluation_run)][:limit]
+
+    def correct(self, correction: ports.GradeCorrection) -> ports.GradeCorrection:
+        _raise(self.fault)
+        with self._lock:
+            self._corrections.append(replace(correction, id=len(self._corrections) + 1))
+            return self._corrections[-1]
+
+    def corrections(self, model: str, version: int, evaluation_run: str = "") -> list[ports.GradeCorrection]:
+        _raise(self.fault)
+        mine = [one for one in self._corrections if (one.model, one.version) == (model, version)]
+        return [one for one in mine if evaluation_run in ("", one.evaluation_run)]
 
     def _append(self, event: ports.Event) -> ports.Event:
         previous = self._events[-1].hash if self._events else chain.GENESIS

@@ -88,7 +88,9 @@ def draw() -> None:
     _vote(current)
 
 
-def _tally(votes: list[wire.VoteRecord]) -> str:
+def _tally(every: list[wire.VoteRecord]) -> str:
+    """Of the votes on prompts asked here; those on the rows of an evaluation are the Review page's."""
+    votes = [record for record in every if not record.vote.row_id]
     if not votes:
         return "No votes yet. Ask both the same question and say which answer you prefer."
     counts = {choice: sum(record.vote.choice == choice for record in votes) for choice in ("candidate", "live", "tie", "both-bad")}

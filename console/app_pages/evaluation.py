@@ -12,6 +12,7 @@ from controlplane import wire
 from controlplane.core import errors
 
 _QUESTION = "Is it better, and how sure are we?"
+_GRADES = {"A": "A right", "B": "B partly", "C": "C wrong"}
 _FILTERS = ("all", "only different", "regressions")
 
 
@@ -34,6 +35,7 @@ def draw() -> None:
     with place:
         components.headline(_QUESTION, _answer(evaluation), components.outcome_tone(evaluation.verdict.outcome))
     _card(evaluation)
+    components.link("review", "Review the answers blind", ":material/how_to_vote:", model=model, version=number)
     _charts(evaluation)
     _rows(evaluation)
 
@@ -103,6 +105,7 @@ def _rows(evaluation: wire.Evaluation) -> None:
         )
     search = right.text_input("Search", key="evaluation_search", placeholder="words in question or answer", icon=":material/search:")
     shown = [pair for pair in pairs if _matches(pair, wanted or "all", search.lower())]
+    components.told("evaluation_grade")
     if not shown:
         components.empty("No row matches.", "Choose another filter or clear the search.")
         return
@@ -115,7 +118,7 @@ def _rows(evaluation: wire.Evaluation) -> None:
         selection_mode="single-row",
         alt="Graded answers of candidate and live",
     )
-    _one(shown)
+    _one(evaluation, shown)
 
 
 def _count(pairs: list[dict[str, Any]], flag: str) -> int:
@@ -148,7 +151,7 @@ def _select(shown: list[dict[str, Any]]) -> None:
         st.query_params["row"] = shown[ticked[0]]["id"]
 
 
-def _one(shown: list[dict[str, Any]]) -> None:
+def _one(evaluation: wire.Evaluation, shown: list[dict[str, Any]]) -> None:
     """One row with both answers; previous and next by button or key."""
     ids = [pair["id"] for pair in shown]
     place = ids.index(session.parameter("row")) if session.parameter("row") in ids else 0
@@ -173,6 +176,39 @@ def _one(shown: list[dict[str, Any]]) -> None:
         other = next((one.answer for name, one in sides if name != side), answer.answer)
         footer = f"{markup.grade(answer.grade)} {markup.text(answer.reason)} · {tables.seconds(answer.latency_seconds)}"
         column.html(markup.side(side, markup.role(side), markup.differing(answer.answer, other, side), footer))
+        with column:
+            _right_grade(evaluation, answer)
+
+
+def _right_grade(evaluation: wire.Evaluation, answer: wire.GradedAnswer) -> None:
+    """A person's own grade of this answer; agreed grades become golden rows for measuring the judge."""
+    key = f"evaluation_grade_{evaluation.mlflow_run}_{answer.id}_{answer.role}"
+    given = {one.actor: one.correction.grade for one in reads.grades(evaluation.model, evaluation.version) if _is_about(one, answer)}
+    own = given.pop(session.actor(), None)
+    st.session_state.setdefault(key, own)
+    st.segmented_control(
+        "The right grade is",
+        list(_GRADES),
+        key=key,
+        format_func=_GRADES.__getitem__,
+        help="Your own grade of this answer, kept with your name. Press it again to take it back.",
+        on_change=_grade,
+        args=(evaluation, answer, key),
+    )
+    # Only then: grades that agree are worth something when each was given alone.
+    if own and given:
+        st.caption(", ".join(f"{actor} says {grade}" for actor, grade in given.items()))
+
+
+def _is_about(one: wire.GradeRecord, answer: wire.GradedAnswer) -> bool:
+    return (one.correction.row_id, one.correction.role) == (answer.id, answer.role)
+
+
+def _grade(evaluation: wire.Evaluation, answer: wire.GradedAnswer, key: str) -> None:
+    body = {"row_id": answer.id, "role": answer.role, "grade": st.session_state[key] or "", "evaluation_run": evaluation.mlflow_run}
+    with components.deferred("evaluation_grade"):
+        session.client().grade(evaluation.model, evaluation.version, wire.GradeCorrection.model_validate(body))
+        reads.forget_reviews(evaluation.model, evaluation.version)
 
 
 def _go(ids: list[str], place: int) -> None:

@@ -57,13 +57,14 @@ def _answer(plan: wire.Plan) -> str:
         return f"Nothing now: {plan.holder} is promoting {plan.model} at this moment."
     if plan.refusal:
         return f"Nothing: {plan.refusal}"
-    passed = sum(item.outcome == "pass" for item in plan.evidence)
+    gates = [item for item in plan.evidence if item.gate != "people"]
+    passed = sum(item.outcome == "pass" for item in gates)
     back = (
         f" v{plan.replaces} becomes previous, one press away."
         if plan.replaces
         else " Nothing is live yet, so there is no way back to an earlier one."
     )
-    return f"v{plan.version} goes live with {passed} of {tables.count(len(plan.evidence), 'gate')} passed.{back}"
+    return f"v{plan.version} goes live with {passed} of {tables.count(len(gates), 'gate')} passed.{back}"
 
 
 def _button(plan: wire.Plan) -> str:
@@ -103,7 +104,12 @@ def _evidence(plan: wire.Plan) -> None:
 
 def _links(plan: wire.Plan) -> dict[str, str]:
     query = urlencode({"model": plan.model, "version": plan.version or ""})
-    return {"quality": f"registry?{query}", "evaluation": f"evaluation?{query}", "performance": f"performance?{query}"}
+    return {
+        "quality": f"registry?{query}",
+        "evaluation": f"evaluation?{query}",
+        "performance": f"performance?{query}",
+        "people": f"review?{query}",
+    }
 
 
 def _replicas(plan: wire.Plan) -> str:

@@ -11,9 +11,12 @@ import prometheus_client
 from fastapi import responses
 
 from controlplane import plane as plane_module
-from controlplane.api import access, comparisons, datasets, jobs, judges, limits, logs, loops, models, problems, promotions, whole
+from controlplane.api import access, comparisons, datasets, jobs, judges, limits, logs, loops, models, problems, promotions, reviews, whole
 
-ROUTERS = (whole.router, jobs.router, logs.router, models.router, promotions.router, comparisons.router, judges.router, datasets.router)
+ROUTERS = (
+    *(whole.router, jobs.router, logs.router, models.router, promotions.router),
+    *(comparisons.router, reviews.router, judges.router, datasets.router),
+)
 
 
 def create(plane: plane_module.Plane, *, with_loops: bool = True) -> fastapi.FastAPI:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from controlplane.cli import audit, compare, judge, machine, models, output, overview, runs, session
+from controlplane.cli import audit, compare, judge, machine, models, output, overview, runs, session, votes
 from controlplane.core import errors
 
 
@@ -87,6 +87,10 @@ app.add_typer(_AUDIT, name="audit", rich_help_panel="Models")
 _JUDGE = typer.Typer(no_args_is_help=True, help="Check whether the judge can be trusted.")
 _JUDGE.command("calibrate")(judge.calibrate)
 app.add_typer(_JUDGE, name="judge", rich_help_panel="Models")
+_VOTES = typer.Typer(no_args_is_help=True, help="Take out what people said about answers.")
+_VOTES.command("export")(votes.export)
+_VOTES.command("golden")(votes.golden)
+app.add_typer(_VOTES, name="votes", rich_help_panel="Models")
 
 for _panel, _commands in _PANELS.items():
     for _name, _command in _commands.items():

@@ -1,4 +1,4 @@
-"""The append-only ledger of events, the journal of promotions and people's votes in the SQL database. It records; it decides nothing."""
+"""The append-only ledger of events, the journal of promotions, people's votes and grades in the SQL database. It decides nothing."""
 
 from __future__ import annotations
 
@@ -103,9 +103,27 @@ class SqlLedger:
             session.add(row)
         return replace(vote, id=row.id or 0)
 
-    def votes(self, model: str, limit: int = 100) -> list[ports.Vote]:
+    def votes(self, model: str, limit: int = ports.MOST_VOTES, *, version: int | None = None, evaluation_run: str = "") -> list[ports.Vote]:
         newest = sqlmodel.select(tables.VoteRow).where(tables.VoteRow.model == model).order_by(col(tables.VoteRow.id).desc())
+        if version is not None:
+            newest = newest.where(tables.VoteRow.candidate_version == version)
+        if evaluation_run:
+            newest = newest.where(tables.VoteRow.evaluation_run == evaluation_run)
         return [ports.Vote(**row.model_dump()) for row in self._rows(tables.VoteRow, newest, "", limit)]
+
+    def correct(self, correction: ports.GradeCorrection) -> ports.GradeCorrection:
+        row = tables.GradeCorrectionRow(**{**asdict(correction), "id": None})
+        with database.writing(self._engine) as session:
+            session.add(row)
+        return replace(correction, id=row.id or 0)
+
+    def corrections(self, model: str, version: int, evaluation_run: str = "") -> list[ports.GradeCorrection]:
+        kept = tables.GradeCorrectionRow
+        query = sqlmodel.select(kept).where(kept.model == model, kept.version == version).order_by(col(kept.id))
+        if evaluation_run:
+            query = query.where(kept.evaluation_run == evaluation_run)
+        with database.reading(self._engine) as session:
+            return [ports.GradeCorrection(**row.model_dump()) for row in session.exec(query)]
 
     def _with_entry(self, write: Callable[[sqlmodel.Session], _T]) -> _T:
         """One transaction that appends to the chain; it is repeated when another process appended first."""

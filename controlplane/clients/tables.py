@@ -127,7 +127,7 @@ class PromotionRow(SQLModel, table=True):
 
 
 class VoteRow(SQLModel, table=True):
-    """One person's choice between two answers."""
+    """One person's choice between two answers. The last three are empty unless they are a row's of an evaluation."""
 
     __tablename__ = "votes"
 
@@ -140,6 +140,25 @@ class VoteRow(SQLModel, table=True):
     live_version: int | None = None
     choice: str
     comment: str
+    row_id: str
+    evaluation_run: str
+    left: str
+
+
+class GradeCorrectionRow(SQLModel, table=True):
+    """The grade a person says one answer of an evaluation deserves."""
+
+    __tablename__ = "grade_corrections"
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = Field(sa_type=UtcDateTime)
+    actor: str
+    model: str = Field(index=True)
+    version: int
+    evaluation_run: str
+    row_id: str
+    role: str
+    grade: str
 
 
 METADATA = sqlmodel.SQLModel.metadata

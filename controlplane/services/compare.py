@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from controlplane import ports, wire
-from controlplane.core import adapters, datasets, errors, lifecycle, prompts
+from controlplane.core import adapters, datasets, errors, lifecycle, preferences, prompts
 from controlplane.services import models
 
 Side = Literal["candidate", "live"]
@@ -51,6 +51,9 @@ class Comparer:
         return wire.JudgeAnswer(judge=self.judge.name, grades={side: (grade.letter, grade.reason) for side, grade in grades.items()})
 
     def vote(self, vote: wire.Vote, actor: str) -> wire.VoteRecord:
+        """Raises InvalidInput for a withdrawal that names no row: only a vote on a row can be taken back."""
+        if vote.choice == preferences.WITHDRAWN and not vote.row_id:
+            raise errors.InvalidInput("A vote on a typed prompt cannot be withdrawn.", hint="Name the row of the evaluation (row_id).")
         return shown_vote(
             self.ledger.vote(
                 ports.Vote(
@@ -62,12 +65,18 @@ class Comparer:
                     live_version=vote.live_version,
                     choice=vote.choice,
                     comment=vote.comment,
+                    row_id=vote.row_id,
+                    evaluation_run=vote.evaluation_run,
+                    left=vote.left,
                 )
             )
         )
 
-    def votes(self, model: str) -> list[wire.VoteRecord]:
-        return [shown_vote(vote) for vote in self.ledger.votes(model)]
+    def votes(
+        self, model: str, version: int | None = None, evaluation_run: str = "", limit: int = ports.MOST_VOTES
+    ) -> list[wire.VoteRecord]:
+        """Newest first."""
+        return [shown_vote(vote) for vote in self.ledger.votes(model, limit, version=version, evaluation_run=evaluation_run)]
 
     async def _answer(
         self, side: Side, request: wire.Comparison, version: int | None, pieces: asyncio.Queue[wire.ComparisonEvent | None]
@@ -92,6 +101,9 @@ def shown_vote(vote: ports.Vote) -> wire.VoteRecord:
             "candidate_version": vote.candidate_version,
             "live_version": vote.live_version,
             "comment": vote.comment,
+            "row_id": vote.row_id,
+            "evaluation_run": vote.evaluation_run,
+            "left": vote.left,
         }
     )
     return wire.VoteRecord(id=vote.id, at=vote.at, actor=vote.actor, vote=body)

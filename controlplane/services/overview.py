@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from controlplane import ports, wire
 from controlplane.core import errors, history, lifecycle, serving
-from controlplane.services import models, promote, results, serve, watch
+from controlplane.services import models, promote, results, review, serve, watch
 
 EVENTS = 10
 NEXT_STEP = {
@@ -73,6 +73,7 @@ class Planner:
     ledger: ports.Ledger
     promoter: promote.Promoter
     results: results.Results
+    reviewer: review.Reviewer
 
     def plan(self, model: str, source: str) -> wire.Plan:
         """A refusal is part of the answer, so that the page can show it beside the evidence. Raises NotFound, InvalidInput."""
@@ -92,13 +93,17 @@ class Planner:
             version=number,
             replaces=aliases.get(lifecycle.Alias.LIVE),
             moves=_moves(plan, aliases),
-            evidence=self.results.checklist(version) if version else (),
+            evidence=self._evidence(version) if version else (),
             refusal=refusal,
             override=override,
             drift=tuple(shown_drift(model, one) for one in self.promoter.drift(model)),
             holder=f"{holder.actor} since {holder.started_at:%H:%M:%S} UTC" if holder else "",
             replicas=tuple(replica.address for replica in self.promoter.swapper.server.replicas),
         )
+
+    def _evidence(self, version: ports.Version) -> tuple[wire.Evidence, ...]:
+        people = self.reviewer.checklist_item(version)
+        return (*self.results.checklist(version), *([people] if people else []))
 
     def _overridden(self, model: str, source: str) -> str:
         """The rule that an override would go past; empty when no override helps."""

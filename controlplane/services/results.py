@@ -72,11 +72,15 @@ class Results:
         reason = self._verdict(self.tracking.run(run_id)).reason
         return wire.Evidence(gate=gate, title=title, outcome=evidence.Outcome(outcome).value, reason=reason, mlflow_run=run_id)
 
-    def _run(self, model: str, number: int, gate: evidence.Gate) -> ports.TrackedRun:
+    def run_id(self, model: str, number: int, gate: evidence.Gate) -> str:
+        """The MLflow run of the version's newest verdict. Raises NotFound when the gate was never run."""
         run_id = self.registry.resolve(model, f"version:{number}").tags.get(RUN_TAG[gate], "")
         if not run_id:
             raise errors.NotFound(f"{model} v{number} has no {gate} result.", hint=f"Launch the {WORKFLOW[gate]} workflow for it.")
-        return self.tracking.run(run_id)
+        return run_id
+
+    def _run(self, model: str, number: int, gate: evidence.Gate) -> ports.TrackedRun:
+        return self.tracking.run(self.run_id(model, number, gate))
 
     def _verdict(self, run: ports.TrackedRun) -> wire.Verdict:
         return shown_verdict(evidence.from_dict(json.loads(self.tracking.artifact(run.id, "verdict.json"))))

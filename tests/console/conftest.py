@@ -15,7 +15,7 @@ from console import session
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClient]:
     client = FakeClient()
-    monkeypatch.setattr(session, "connect", lambda actor: client)
+    monkeypatch.setattr(session, "connect", client.speaking_for)
     monkeypatch.setattr(session, "now", _now)
     st.cache_data.clear()
     yield client

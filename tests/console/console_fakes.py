@@ -6,8 +6,9 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from controlplane import wire
-from controlplane.core import errors, workflow_spec, workflows
+from controlplane import testing, wire
+from controlplane.core import errors, evidence, workflow_spec, workflows
+from controlplane.services import compare, results, review
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 MODEL = "ops-qa"
@@ -27,7 +28,13 @@ class FakeClient:
         self.calls: list[tuple[str, tuple[object, ...]]] = []
         self.version_count = version_count
         self.live, self.before = version_count - 1, version_count - 2
-        self.saved_votes: list[wire.VoteRecord] = []
+        self.actor = "ada"
+        self.people: wire.Evidence | None = None
+        self.rows = tuple(_graded())
+        self.evaluation_run = "77ac01be12f94d1b"
+        # People's votes follow the real rules, over a ledger in memory.
+        comparer = compare.Comparer(testing.FakeRegistry(), (), testing.FakeJudge(), testing.FakeLedger(), lambda: self.now)
+        self.reviewer = review.Reviewer(_Evaluations(self), comparer.ledger, comparer, lambda: self.now)
         self.moved: list[wire.Promotion] = []
 
     def health(self) -> wire.Health:
@@ -180,7 +187,7 @@ class FakeClient:
         ]
         if not is_rollback:
             moves += [wire.AliasMove(alias=alias, before=version, after=None) for alias in ("staged", "eval-passed", "perf-passed")]
-        evidence = [
+        found = [
             wire.Evidence(
                 gate="quality", title="Gate 0: quality", outcome="pass", reason="All 2 checks passed.", mlflow_run="4be1c0aa93d94a6e"
             ),
@@ -195,6 +202,8 @@ class FakeClient:
                 mlflow_run="c90d7be0441f4f5a",
             ),
         ]
+        if self.people is not None:
+            found.append(self.people)
         return wire.Plan(
             model=name,
             source_alias=source_alias,
@@ -202,7 +211,7 @@ class FakeClient:
             version=version,
             replaces=self.live,
             moves=tuple(moves),
-            evidence=() if is_rollback else tuple(evidence),
+            evidence=() if is_rollback else tuple(found),
             refusal=self.refusal,
             override="" if is_rollback else self.override,
             replicas=("http://127.0.0.1:8000",),
@@ -290,13 +299,13 @@ class FakeClient:
         return wire.Evaluation(
             model=name,
             version=version,
-            mlflow_run="77ac01be12f94d1b",
+            mlflow_run=self.evaluation_run,
             at=self.now - timedelta(minutes=31),
             judge="reference",
             verdict=verdict,
             metrics={"candidate_a_rate": 0.857, "live_a_rate": 0.83},
             parameters={"dataset": "ops-qa", "data-version": "2"},
-            rows=tuple(_graded()),
+            rows=self.rows,
         )
 
     def calibrations(self) -> list[wire.Calibration]:
@@ -356,13 +365,35 @@ class FakeClient:
 
     def vote(self, vote: wire.Vote) -> wire.VoteRecord:
         self._called("vote", vote)
-        record = wire.VoteRecord(id=len(self.saved_votes) + 1, at=self.now, actor="ada", vote=vote)
-        self.saved_votes.insert(0, record)
-        return record
+        return self.reviewer.vote(vote, self.actor) if vote.row_id else self.reviewer.comparer.vote(vote, self.actor)
 
-    def votes(self, model: str) -> list[wire.VoteRecord]:
+    def votes(self, model: str, *, version: int | None = None, evaluation_run: str = "") -> list[wire.VoteRecord]:
         self._called("votes", model)
-        return list(self.saved_votes)
+        return self.reviewer.comparer.votes(model, version, evaluation_run)
+
+    def exported_votes(self, model: str, version: int | None = None) -> list[wire.ExportedVote]:
+        self._called("exported_votes", model, version)
+        return self.reviewer.exported(model, version)
+
+    def review(self, name: str, version: int) -> wire.Review:
+        self._called("review", name, version)
+        return self.reviewer.review(name, version)
+
+    def grades(self, name: str, version: int) -> list[wire.GradeRecord]:
+        self._called("grades", name, version)
+        return self.reviewer.grades(name, version)
+
+    def grade(self, name: str, version: int, correction: wire.GradeCorrection) -> wire.GradeRecord:
+        self._called("grade", name, version, correction)
+        return self.reviewer.grade(name, version, correction, self.actor)
+
+    def golden_rows(self, name: str, version: int) -> list[wire.GoldenRow]:
+        self._called("golden_rows", name, version)
+        return self.reviewer.golden(name, version)
+
+    def speaking_for(self, actor: str) -> FakeClient:
+        self.actor = actor or self.actor
+        return self
 
     def datasets(self) -> list[wire.Dataset]:
         self._called("datasets")
@@ -552,6 +583,21 @@ class FakeClient:
                 ),
             ),
         )
+
+
+class _Evaluations(results.Results):
+    """The evaluations of a `FakeClient`, for the service that counts votes on them."""
+
+    def __init__(self, client: FakeClient) -> None:
+        super().__init__(testing.FakeRegistry(), testing.FakeTracking())
+        object.__setattr__(self, "client", client)
+
+    def run_id(self, model: str, number: int, gate: evidence.Gate) -> str:
+        return self.evaluation(model, number).mlflow_run
+
+    def evaluation(self, model: str, number: int) -> wire.Evaluation:
+        evaluation: wire.Evaluation = self.client.evaluation(model, number)  # type: ignore[attr-defined]
+        return evaluation
 
 
 def _workflow(one: workflow_spec.Workflow) -> wire.Workflow:

@@ -13,7 +13,20 @@ from console import reads
 from controlplane import wire
 from controlplane.core import errors
 
-PAGES = ("overview", "registry", "launch", "runs", "compare", "evaluation", "performance", "promotion", "datasets", "judge", "health")
+PAGES = (
+    "overview",
+    "registry",
+    "launch",
+    "runs",
+    "compare",
+    "evaluation",
+    "review",
+    "performance",
+    "promotion",
+    "datasets",
+    "judge",
+    "health",
+)
 APP = Path(console.__file__).parent / "app.py"
 
 
@@ -41,6 +54,7 @@ def _seen(app: AppTest) -> str:
         ("runs", "1 run under way: evaluation"),
         ("compare", "No votes yet."),
         ("evaluation", "ops-qa v6 is good enough: all 3 checks passed. Measured on 40 questions"),
+        ("review", "7 rows of ops-qa v6 wait for you. Which side is whose stays hidden."),
         ("performance", "ops-qa v6 is fast enough: all 6 checks passed. Measured with 40 requests beside v5."),
         ("promotion", "v6 goes live with 3 of 3 gates passed. v5 becomes previous"),
         ("datasets", "2 dataset versions; the newest, ops-qa-v2, has 744 rows"),
@@ -78,6 +92,7 @@ def test_a_fault_says_what_to_do_and_carries_the_request_id(fake: FakeClient, pa
         ("runs", "Launch a workflow"),
         ("compare", "Launch → training"),
         ("evaluation", "Launch → training"),
+        ("review", "Launch → training"),
         ("performance", "Launch → training"),
         ("promotion", "Launch → training"),
         ("datasets", "Upload the train, validation and eval splits"),
@@ -153,7 +168,7 @@ def test_a_judge_s_disagreements_show_what_was_said_as_text(fake: FakeClient) ->
     assert "2 of 144" in seen
 
 
-@pytest.mark.parametrize(("page", "gate"), [("evaluation", "Gate 1"), ("performance", "Gate 2")])
+@pytest.mark.parametrize(("page", "gate"), [("evaluation", "Gate 1"), ("review", "Gate 1"), ("performance", "Gate 2")])
 def test_a_gate_that_never_ran_is_said_so(fake: FakeClient, page: str, gate: str) -> None:
     app = _open(page, version="1")
     assert not app.exception
@@ -335,7 +350,7 @@ def test_a_vote_is_recorded_with_both_versions(fake: FakeClient) -> None:
     app = _asked()
     app.text_input(key="compare_comment").set_value("names the protocol").run()
     app.button(key="compare_vote_left").click().run()
-    vote = fake.saved_votes[0].vote
+    vote = fake.votes(MODEL)[0].vote
     assert (vote.choice, vote.candidate_version, vote.live_version, vote.comment) == ("candidate", 6, 5, "names the protocol")
     assert "1 vote so far: candidate 1" in _seen(app)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import socket
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,26 @@ VERSION = wire.Version(
 LINES = [
     wire.LogLine(id=f"train:{n}", step="train", number=n, time="2026-03-01T12:00:00", level="INFO", message=f"line {n}") for n in (1, 2, 3)
 ]
+
+VOTE = wire.ExportedVote(
+    id=1,
+    at=NOW,
+    actor="ada",
+    model="ops-qa",
+    candidate_version=2,
+    live_version=None,
+    choice="tie",
+    counts=True,
+    left="live",
+    comment="=1+1, both",
+    evaluation_run="e1",
+    row_id="q-1",
+    prompt="Which port?",
+    candidate_answer="22",
+)
+GOLDEN = wire.GoldenRow(
+    id="q-1-v2-live", question="Which port?", context="", reference="22", answerable=True, answer="80", grade="C", source="ada, Zoë"
+)
 
 
 def run_in(state: str, reason: str = "") -> wire.Run:
@@ -130,6 +151,14 @@ class Api:
     def logs(self, run_id: str, after: str = "") -> list[wire.LogLine]:
         self._answer("logs", run_id)
         return LINES
+
+    def exported_votes(self, model: str, version: int | None = None) -> list[wire.ExportedVote]:
+        self._answer("exported_votes", model, version)
+        return [VOTE]
+
+    def golden_rows(self, model: str, version: int) -> list[wire.GoldenRow]:
+        self._answer("golden_rows", model, version)
+        return [GOLDEN] if version == 2 else []
 
     def stream_logs(self, run_id: str, last_event_id: str = "") -> Iterator[wire.LogLine]:
         self._answer("stream_logs", run_id, last_event_id)
@@ -723,3 +752,39 @@ def test_a_version_is_put_aside_and_brought_back(gatewright: Terminal) -> None:
     assert "gatewright restore ops-qa 2" in result.output
     assert gatewright("restore", "ops-qa", "2").exit_code == 0
     assert gatewright.api.calls == [("archive", "ops-qa", 2, "superseded"), ("restore", "ops-qa", 2, "")]
+
+
+def test_votes_are_exported_as_a_table_that_runs_nothing(gatewright: Terminal) -> None:
+    header, row = csv.reader(gatewright("votes", "export", "--model", "ops-qa").stdout.splitlines())
+    assert dict(zip(header, row, strict=True))["comment"] == "'=1+1, both"
+    assert dict(zip(header, row, strict=True))["live_version"] == ""
+    assert gatewright.api.calls == [("exported_votes", "ops-qa", None)]
+
+
+def test_votes_are_exported_as_json_lines(gatewright: Terminal) -> None:
+    result = gatewright("votes", "export", "--model", "ops-qa", "--version", "2", "--format", "jsonl")
+    assert [json.loads(line)["comment"] for line in result.stdout.splitlines()] == ["=1+1, both"]
+    assert gatewright.api.calls == [("exported_votes", "ops-qa", 2)]
+
+
+def test_golden_rows_go_to_the_file_and_the_advice_to_the_terminal(gatewright: Terminal) -> None:
+    result = gatewright("votes", "golden", "--model", "ops-qa", "--version", "2")
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [GOLDEN.model_dump(mode="json")]
+    assert "Zoë" in result.stdout, "people's names stay readable"
+    nothing = gatewright("votes", "golden", "--model", "ops-qa", "--version", "3")
+    assert (nothing.stdout, nothing.exit_code) == ("", 0)
+    assert "No grade is agreed on yet" in nothing.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("votes", "export"),
+        ("votes", "export", "--model", "ops-qa", "--format", "xml"),
+        ("votes", "export", "--model", "ops-qa", "--version", "0"),
+        ("votes", "golden", "--model", "ops-qa"),
+    ],
+)
+def test_wrong_usage_of_votes_asks_nothing(gatewright: Terminal, arguments: tuple[str, ...]) -> None:
+    assert gatewright(*arguments).exit_code == 2
+    assert gatewright.api.calls == []

@@ -127,6 +127,24 @@ def test_comparing_judging_and_voting(world, api):
     assert [record.vote for record in api.votes(MODEL)] == [vote]
 
 
+def test_reviewing_an_evaluation(world, api):
+    version = world.add_version("staged")
+    run = world.add_evaluation(version, {"candidate": "22", "live": "80"})
+    vote = wire.Vote(model=MODEL, choice="candidate", candidate_version=1, row_id="r1", evaluation_run=run, left="live")
+    assert api.vote(vote).vote.prompt == "Which port?"
+    with pytest.raises(errors.Conflict):
+        api.vote(vote.model_copy(update={"evaluation_run": "older"}))
+    assert [one.actor for one in api.votes(MODEL, version=1, evaluation_run=run)] == ["Zoë"]
+    assert api.votes(MODEL, version=2) == []
+    correction = wire.GradeCorrection(row_id="r1", role="live", grade="C", evaluation_run=run)
+    assert api.grade(MODEL, 1, correction).correction == correction
+    assert [one.actor for one in api.grades(MODEL, 1)] == ["Zoë"]
+    found = api.review(MODEL, 1)
+    assert (found.reviewers, found.preference.candidate, found.golden_rows) == (("Zoë",), 1, 1)
+    assert [(row.answer, row.grade, row.source) for row in api.golden_rows(MODEL, 1)] == [("80", "C", "Zoë")]
+    assert [(one.live_answer, one.left) for one in api.exported_votes(MODEL, 1)] == [("80", "live")]
+
+
 def test_datasets_are_uploaded_and_looked_into(api):
     row = b'{"id": "r1", "question": "Which port?", "context": "It is 22.", "answer": "22", "answerable": true}\n'
     assert api.upload("ops-qa", 1, "eval", "eval.jsonl", row).id == "ops-qa-v1"

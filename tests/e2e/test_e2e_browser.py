@@ -17,7 +17,7 @@ FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 )
-PAGES = ("", "registry", "launch", "runs", "compare", "evaluation", "performance", "promotion", "datasets", "judge", "health")
+PAGES = ("", "registry", "launch", "runs", "compare", "evaluation", "review", "performance", "promotion", "datasets", "judge", "health")
 PATIENCE_MS = 60_000
 
 

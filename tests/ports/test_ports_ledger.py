@@ -20,6 +20,7 @@ EVENT = ports.Event(NOON, "ana", "console", "promote", "ops-qa", 3, "better answ
 PROMOTION = ports.PromotionRecord("p1", "ops-qa", 3, 2, False, "perf-passed", "ana", "console", "better", NOON, digest="d" * 64)
 PROOF = ports.ReplicaProof("http://a", journal.ReplicaState.VERIFIED, "/adapters/ops-qa/3", 0.4, "equal", "", NOON)
 VOTE = ports.Vote(NOON, "ana", "ops-qa", "Which port?", 3, None, "candidate", "clear")
+GRADE = ports.GradeCorrection(NOON, "ana", "ops-qa", 3, "run-1", "q-001", "candidate", "B")
 
 
 @pytest.fixture(params=["fake", pytest.param("sql", marks=pytest.mark.real)])
@@ -133,3 +134,28 @@ def test_votes_come_back_newest_first_for_their_model(ledger: ports.Ledger) -> N
     assert ledger.votes("ops-qa") == [second, first]
     assert first == replace(VOTE, id=first.id)
     assert ledger.votes("ops-qa", limit=1) == [second]
+
+
+def test_votes_on_rows_are_asked_by_version_and_by_evaluation(ledger: ports.Ledger) -> None:
+    asked = ledger.vote(replace(VOTE, candidate_version=2))
+    first = ledger.vote(replace(VOTE, row_id="q-001", evaluation_run="run-1", left="live"))
+    again = ledger.vote(replace(first, choice="withdrawn", evaluation_run="run-2"))
+    assert ledger.votes("ops-qa", version=3) == [again, first]
+    assert ledger.votes("ops-qa", version=2) == [asked]
+    assert ledger.votes("ops-qa", version=3, evaluation_run="run-1") == [first]
+    assert ledger.votes("ops-qa", version=4) == []
+
+
+def test_a_whole_review_comes_back(ledger: ports.Ledger) -> None:
+    for number in range(150):
+        ledger.vote(replace(VOTE, row_id=f"q-{number}", evaluation_run="run-1"))
+    assert len(ledger.votes("ops-qa")) == 150
+
+
+def test_grades_of_people_come_back_in_the_order_they_were_given(ledger: ports.Ledger) -> None:
+    first, second = ledger.correct(GRADE), ledger.correct(replace(GRADE, grade="", evaluation_run="run-2"))
+    ledger.correct(replace(GRADE, version=4))
+    assert first == replace(GRADE, id=first.id)
+    assert ledger.corrections("ops-qa", 3) == [first, second]
+    assert ledger.corrections("ops-qa", 3, "run-2") == [second]
+    assert ledger.corrections("other", 3) == []

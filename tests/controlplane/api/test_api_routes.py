@@ -63,6 +63,18 @@ BAD = [
     ("POST", "/comparisons", {"model": "nope", "question": "?"}, 404, "not-found", "nope"),
     ("POST", "/comparisons", {"model": "ops-qa", "question": "?", "max_tokens": 0}, 422, "invalid-input", "max_tokens"),
     ("POST", "/votes", {"model": "ops-qa", "prompt": "?", "choice": "neither"}, 422, "invalid-input", "choice"),
+    ("POST", "/votes", {"model": "ops-qa", "prompt": "?", "choice": "tie", "comment": "x" * 501}, 422, "invalid-input", "comment"),
+    ("POST", "/votes", {"model": "ops-qa", "prompt": "?", "choice": "withdrawn"}, 422, "invalid-input", "withdrawn"),
+    ("POST", "/votes", {"model": "ops-qa", "row_id": "r1", "choice": "tie"}, 422, "invalid-input", "candidate_version"),
+    ("POST", "/votes", {"model": "ops-qa", "row_id": "r1", "choice": "tie", "candidate_version": 1}, 404, "not-found", "evaluation"),
+    ("POST", "/votes", {"model": "ops-qa", "row_id": "r1", "choice": "tie", "left": "A"}, 422, "invalid-input", "left"),
+    ("GET", "/votes", None, 422, "invalid-input", "model"),
+    ("GET", "/votes?model=ops-qa&limit=1000000", None, 422, "invalid-input", "limit"),
+    ("GET", "/models/ops-qa/versions/1/review", None, 404, "not-found", "evaluation"),
+    ("GET", "/models/ops-qa/versions/1/grades", None, 404, "not-found", "evaluation"),
+    ("GET", "/models/ops-qa/versions/1/golden", None, 404, "not-found", "evaluation"),
+    ("POST", "/models/ops-qa/versions/1/grades", {"row_id": "r1", "role": "live", "grade": "D"}, 422, "invalid-input", "grade"),
+    ("POST", "/models/ops-qa/versions/1/grades", {"row_id": "r1", "role": "live", "grade": "A"}, 404, "not-found", "evaluation"),
     ("GET", "/datasets/nope-v1", None, 404, "not-found", "nope-v1"),
     ("GET", "/datasets/nope-v1/preview", None, 404, "not-found", "nope"),
     ("GET", "/metrics/range?query=up&start=x&end=y", None, 422, "invalid-input", "start"),
@@ -82,6 +94,7 @@ def test_bad_input_is_a_problem_that_names_it_and_changes_nothing(world, http, m
     assert "Traceback" not in json.dumps(document)
     assert world.registry.aliases["ops-qa"] == before
     assert (world.ledger.events(), world.store.list()) == ([], [])
+    assert (world.ledger.votes("ops-qa"), world.ledger.corrections("ops-qa", 1)) == ([], [])
 
 
 def test_a_wrong_method_is_a_problem_too(http):
@@ -245,7 +258,9 @@ def test_every_route_is_described(http):
             "/judge/calibrations",
             "/serving/replicas",
             "/metrics/range",
+            "/votes/export",
         ),
+        *(f"/models/{{name}}/versions/{{number}}/{noun}" for noun in ("review", "grades", "golden")),
         *("/logs/stream/{run_id}", "/logs/history/{run_id}", "/workflows", "/overview", "/systems", "/promotions"),
     ):
         assert V1 + path in paths, path

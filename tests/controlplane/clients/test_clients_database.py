@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import alembic.autogenerate
+import alembic.command
+import alembic.config
 import alembic.migration
 import pytest
 import sqlalchemy as sa
@@ -72,6 +74,26 @@ def test_the_migrations_make_the_schema_of_the_tables(engine: sa.Engine) -> None
     with engine.connect() as connection:
         context = alembic.migration.MigrationContext.configure(connection, opts={"compare_type": True})
         assert alembic.autogenerate.compare_metadata(context, tables.METADATA) == []
+
+
+def test_votes_from_before_there_were_reviews_keep_working(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    engine = database.open(url)
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(database.MIGRATIONS))
+    with engine.connect().execution_options(is_writing=True) as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0001_ledger_chain")
+        connection.execute(
+            sa.text(
+                "INSERT INTO votes (at, actor, model, prompt, choice, comment)"
+                " VALUES ('2026-01-01 12:00:00', 'ana', 'ops-qa', '?', 'tie', '')"
+            )
+        )
+        connection.commit()
+    database.migrate(url)
+    assert ledger.SqlLedger(engine).votes("ops-qa") == [ports.Vote(NOON, "ana", "ops-qa", "?", None, None, "tie", id=1)]
+    engine.dispose()
 
 
 def test_migrating_twice_and_at_once_does_no_harm(tmp_path: Path) -> None:

@@ -24,9 +24,14 @@ def run_of(workflow="evaluation", **attempts):
         ("download-eval-data", {"download-eval-data": Place(2, 4)}, "download-eval-data@2:4"),
         # what ran before needs no mention: it had ended
         (
+            "compare-decision",
+            {"download-eval-data": Place(1, 4), "inference-live": Place(1, 9), "compare-decision": Place(1, 1)},
+            "compare-decision:1",
+        ),
+        (
             "judge-answers",
             {"download-eval-data": Place(1, 4), "inference-live": Place(1, 9), "judge-answers": Place(1, 1)},
-            "judge-answers:1",
+            "judge-answers:1,inference-live:9",
         ),
         ("inference-live", {"inference-candidate": Place(3, 7), "inference-live": Place(1, 9)}, "inference-live:9,inference-candidate@3:7"),
     ],
@@ -47,7 +52,8 @@ def test_written_and_read_back(step, places, text):
         ("inference-live:9", "inference-candidate", 0),
         ("inference-live:9", "judge-answers", 0),
         ("inference-live:9,inference-candidate:7", "inference-candidate", 7),
-        ("judge-answers:1", "inference-live", None),
+        ("judge-answers:1", "inference-live", 0),
+        ("compare-decision:1", "inference-live", None),
     ],
 )
 def test_how_far_a_reader_is_in_each_step(text, step, seen):

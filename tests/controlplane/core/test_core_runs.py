@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import settings
@@ -38,6 +38,16 @@ STARTS = {
         made("evaluation", download_eval_data="succeeded", inference_base="succeeded"),
         ["inference-candidate", "inference-live"],
     ),
+    "a step whose sources have all begun": (
+        made(
+            "evaluation",
+            download_eval_data="succeeded",
+            inference_base="succeeded",
+            inference_candidate="succeeded",
+            inference_live="running",
+        ),
+        ["judge-answers"],
+    ),
     "nothing before all needs succeeded": (
         made(
             "evaluation",
@@ -45,6 +55,7 @@ STARTS = {
             inference_base="succeeded",
             inference_candidate="succeeded",
             inference_live="running",
+            judge_answers="succeeded",
         ),
         [],
     ),
@@ -155,6 +166,30 @@ def test_a_retried_run_goes_on_from_what_did_not_succeed() -> None:
         runs.retried(retried)
 
 
+def followed(live_started_after: int, **states: str) -> runs.Run:
+    """An evaluation whose judge began at noon, and the live inference that many seconds after it."""
+    run = made(
+        "evaluation", **{"download_eval_data": "succeeded", "inference_base": "succeeded", "inference_candidate": "succeeded", **states}
+    )
+    started = {"judge-answers": NOON, "inference-live": NOON + timedelta(seconds=live_started_after)}
+    return replace(run, steps=tuple(replace(step, started_at=started.get(step.name)) for step in run.steps))
+
+
+def test_a_step_whose_source_began_anew_is_stopped_and_begins_anew() -> None:
+    lost = followed(5, inference_live="running", judge_answers="running")
+    assert runs.decide(lost, {"inference-live": RUNNING, "judge-answers": RUNNING}) == [runs.Cancel("judge-answers")]
+    assert runs.decide(lost, {"inference-live": RUNNING, "judge-answers": ended(143)}) == [runs.Start("judge-answers", 2)]
+    kept = followed(-5, inference_live="running", judge_answers="running")
+    assert runs.decide(kept, {"inference-live": RUNNING, "judge-answers": RUNNING}) == []
+    assert isinstance(runs.decide(kept, {"inference-live": RUNNING, "judge-answers": ended(143)})[0], runs.Finish)
+
+
+def test_what_was_read_from_a_step_that_failed_is_read_again_on_a_retry() -> None:
+    failed = replace(followed(-5, inference_live="failed", judge_answers="succeeded"), state=S.FAILED)
+    retried = runs.retried(failed)
+    assert [step.name for step in retried.steps if step.state is S.WAITING] == ["inference-live", "judge-answers", "compare-decision"]
+
+
 MERGES = {
     "a later attempt stays": (made(), ("running", 2), ("running", 1), ("running", 2)),
     "an end stays": (made(), ("failed", 1), ("running", 1), ("failed", 1)),
@@ -183,6 +218,7 @@ class Dispatching(RuleBasedStateMachine):
         self.run = runs.new(runs.RunId("r1"), self.workflow, {}, NOON, "ana", "cli")
         self.jobs: dict[tuple[str, int], runs.JobStatus] = {}
         self.has_been_cancelled = False
+        self.clock = NOON
 
     @rule()
     def tick(self) -> None:
@@ -209,7 +245,8 @@ class Dispatching(RuleBasedStateMachine):
         for step in self.workflow.steps:
             attempts = sorted(attempt for name, attempt in self.jobs if name == step.name)
             assert attempts == list(range(1, len(attempts) + 1))
-            assert len(attempts) <= step.max_retries + 1
+            begun_anew = sum(max(0, self.run.step(name).attempt - 1) for name in step.follows)
+            assert len(attempts) <= step.max_retries + 1 + begun_anew
 
     @invariant()
     def one_job_a_step_runs_and_its_needs_have_succeeded(self) -> None:
@@ -218,6 +255,7 @@ class Dispatching(RuleBasedStateMachine):
             assert not any(job.is_running for job in attempts[:-1])
             if attempts:
                 assert all(self.run.step(name).state is S.SUCCEEDED for name in step.needs)
+                assert all(self.run.step(name).state is not S.WAITING for name in step.follows)
 
     @invariant()
     def deciding_is_repeatable(self) -> None:
@@ -252,7 +290,8 @@ class Dispatching(RuleBasedStateMachine):
                 self.jobs[key] = runs.JobStatus(False, 143)
             if number == crash_after:
                 return
-            self.run = runs.apply(self.run, action, NOON, "handle")
+            self.clock += timedelta(seconds=1)
+            self.run = runs.apply(self.run, action, self.clock, "handle")
 
     def _start(self, action: runs.Start) -> None:
         assert not self.run.state.is_final

@@ -8,7 +8,7 @@ from importlib import resources
 
 import pytest
 
-from controlplane.core import calibration, judging, prompts, refusals
+from controlplane.core import calibration, prompts, reference_judge, refusals
 from jobs.data import golden_ops_qa, ops_qa
 
 ROWS = golden_ops_qa.build()
@@ -51,10 +51,10 @@ def test_letters_of_a_kind(kind: str, letters: dict[str, int]) -> None:
 def test_an_answerable_row_has_its_answer_in_the_context_and_another_has_not() -> None:
     names = {entity.name for entities in ops_qa.entities_by_split().values() for entity in entities}
     for row in ROWS:
-        told, asked = (set(judging.tokens(text)) for text in (row.context, row.question))
+        told, asked = (set(reference_judge.tokens(text)) for text in (row.context, row.question))
         assert row.answerable == (row.reference != prompts.REFUSAL)
         if row.answerable:
-            assert set(judging.tokens(row.reference)) <= told, row.id
+            assert set(reference_judge.tokens(row.reference)) <= told, row.id
         else:
             # Names of services, and words of questions about facilities and statuses.
             assert not ({name.lower() for name in names} - {"syslog", "http"}) & asked & told, row.id
@@ -79,7 +79,7 @@ def test_partly_wrong_answers_hold_one_of_two_things_and_nothing_false() -> None
 
 def test_wrong_facts_share_no_word_with_the_right_answer_unless_they_deny_it() -> None:
     for row in of("wrong-fact"):
-        shared = set(judging.tokens(row.answer)) & set(judging.tokens(row.reference))
+        shared = set(reference_judge.tokens(row.answer)) & set(reference_judge.tokens(row.reference))
         assert not shared or row.answer == f"Not {row.reference}.", row.id
     assert sum(not row.answerable for row in of("wrong-fact")) >= 3
 

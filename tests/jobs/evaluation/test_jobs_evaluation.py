@@ -12,7 +12,7 @@ import pytest
 from controlplane import testing
 from controlplane.core import datasets, errors, judging, reference_judge
 from jobs import job, records
-from jobs.evaluation import answers, compare_decision, grading, run_inference, run_judge
+from jobs.evaluation import answers, compare_decision, grading, judges, run_inference, run_judge
 
 LOG = job.Log("test")
 ROWS = [datasets.Row(f"r{i}", f"Which port has service {i}?", f"Service {i} has port {1000 + i}.", str(1000 + i), True) for i in range(8)]
@@ -112,13 +112,17 @@ def judged(tmp_path: Path, *flags: str, judge: object = None) -> dict[str, objec
     arguments = run_judge.parser().parse_args(
         [f"--candidate-file={tmp_path / 'candidate' / 'answers.jsonl'}", "--judge=reference", f"--output-dir={tmp_path / 'judge'}", *flags]
     )
-    return dict(run_judge.grade(judge or reference_judge.ReferenceJudge(), arguments, LOG))
+    return dict(run_judge.grade(judges.Chosen(judge or reference_judge.ReferenceJudge(), "its identity"), arguments, LOG))
 
 
 def test_grades_carry_everything_a_reader_needs(tmp_path: Path) -> None:
     infer(tmp_path, replica(ops_qa_candidate="/a/1"))
-    assert judged(tmp_path) == {"judge": "reference judge (deterministic)", "graded": 12, "unscored": 0}
-    first = json.loads((tmp_path / "judge" / "grades.jsonl").read_text().splitlines()[0])
+    outputs = judged(tmp_path)
+    assert (outputs["judge"], outputs["judge-identity"]) == ("reference judge (deterministic)", "its identity")
+    assert (outputs["graded"], outputs["unscored"], outputs["compared"]) == (12, 0, 0)
+    assert 0.6 < outputs["kappa"] < 1
+    lines = (tmp_path / "judge" / "grades.jsonl").read_text().splitlines()
+    first = next(row for row in map(json.loads, lines) if row["answerable"])
     wanted = {"id", "role", "question", "context", "reference", "answerable", "answer", "grade", "reason", "is_refusal", "latency_seconds"}
     assert wanted <= set(first)
     assert (first["grade"], first["role"], first["is_refusal"]) == ("A", "candidate", False)
@@ -238,7 +242,7 @@ def test_intervals_decide_when_asked_and_the_other_rules_are_shown_beside(tmp_pa
     assert run.metrics["interval_a_rate_candidate_live_low"] == pytest.approx(-0.2425, abs=1e-4)
     verdict = json.loads(registry.tracking.artifact(run.id, "verdict.json"))
     assert verdict["checks"][0]["interval"]["level"] == 0.95
-    assert "The point rules alone would say pass: All 4 checks passed." in verdict["notes"]
+    assert "The pointwise reading by point rules would say pass: All 4 checks passed." in verdict["notes"]
 
 
 def test_rows_that_were_never_graded_are_an_error(tmp_path: Path) -> None:
