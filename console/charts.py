@@ -159,14 +159,15 @@ def confusion(calibration: wire.Calibration, colours: theme.Palette) -> go.Figur
 def kinds(calibration: wire.Calibration, colours: theme.Palette) -> go.Figure:
     """The share of each kind of answer that the judge graded as it should."""
     shown = [kind for kind in calibration.kinds if kind.rows]
+    shares = [100 * kind.agreed / kind.rows for kind in shown]
     figure = _figure(colours, height=110 + 30 * max(1, len(shown)))
     figure.add_bar(
         y=[kind.kind for kind in shown],
-        x=[100 * kind.agreed / kind.rows for kind in shown],
+        x=shares,
         orientation="h",
         marker={"color": colours.accent},
         text=[f"{kind.agreed} of {kind.rows}" for kind in shown],
-        textposition="auto",
+        textposition=["inside" if share > 30 else "outside" for share in shares],
         insidetextfont={"color": colours.background},
         outsidetextfont={"color": colours.text},
         textangle=0,

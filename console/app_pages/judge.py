@@ -9,7 +9,7 @@ from controlplane import wire
 
 _QUESTION = "Can the judge be trusted?"
 _COMMAND = "gatewright judge calibrate"
-_HEADS = ("Row", "Kind", "Question and context", "Right answer", "Answer under test", "Trusted", "Judge", "The judge's reason")
+_HEADS = ("Row and kind", "Question and context", "Right answer", "Answer under test", "Trusted", "Judge", "The judge's reason")
 
 
 def draw() -> None:
@@ -26,9 +26,9 @@ def draw() -> None:
     chosen = components.choose("Judge", [one.judge for one in found], "judge_judge", "judge")
     calibration = next(one for one in found if one.judge == chosen)
     with place:
-        components.headline(_QUESTION, answer(calibration), "bad" if calibration.refusal else "good")
-    for warning in calibration.warnings:
-        st.warning(warning, icon=":material/warning:")
+        components.headline(_QUESTION, answer(calibration), _tone(calibration))
+    if calibration.warnings and not calibration.refusal:
+        st.warning("  \n".join(calibration.warnings), icon=":material/warning:")
     _facts(calibration)
     _charts(found, calibration)
     _disagreements(calibration)
@@ -39,7 +39,12 @@ def answer(calibration: wire.Calibration) -> str:
     if calibration.refusal:
         return f"No: {calibration.refusal}"
     agreed = f"{round(calibration.agreement * calibration.rows)} of {tables.count(calibration.rows, 'trusted grade')}"
-    return f"Yes: the {calibration.judge} agrees with {agreed}, {_kappa(calibration)}; at least {calibration.min_kappa:.2f} is required."
+    yes = f"Yes, with {tables.count(len(calibration.warnings), 'warning')}" if calibration.warnings else "Yes"
+    return f"{yes}: the {calibration.judge} agrees with {agreed}, {_kappa(calibration)}; at least {calibration.min_kappa:.2f} is required."
+
+
+def _tone(calibration: wire.Calibration) -> str:
+    return "bad" if calibration.refusal else "unsure" if calibration.warnings else "good"
 
 
 def _kappa(calibration: wire.Calibration) -> str:
@@ -51,7 +56,6 @@ def _kappa(calibration: wire.Calibration) -> str:
 
 def _facts(calibration: wire.Calibration) -> None:
     pairs = [
-        ("Kappa", markup.text(_kappa(calibration))),
         ("Agreement", tables.number(calibration.agreement, "%")),
         ("Replies without a grade", f"{calibration.unscored:,} of {calibration.rows:,}"),
         ("Measured", markup.when(calibration.at, session.now())),
@@ -86,8 +90,7 @@ def _disagreements(calibration: wire.Calibration) -> None:
 
 def _cells(one: wire.Disagreement) -> tuple[str, ...]:
     return (
-        markup.identifier(one.id, 24),
-        markup.text(one.kind),
+        f"{markup.identifier(one.id, 24)}<br><span class='gw-muted'>{markup.text(one.kind)}, {markup.text(one.source)}</span>",
         f"{markup.text(one.question)}<br><span class='gw-muted'>{markup.text(one.context or '(none)')}</span>",
         markup.text(one.reference),
         markup.text(one.answer),

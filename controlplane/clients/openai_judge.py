@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
 
 import openai
 from openai.types.chat import ChatCompletionMessageParam
@@ -53,7 +54,7 @@ class OpenAiJudge:
     @property
     def identity(self) -> str:
         """What may change its grades, besides the question. Raises as `model` does."""
-        return f"{self.address} {self.model()} temperature=0 max_tokens={MAX_REPLY_TOKENS}"
+        return f"{_without_secret(self.address)} {self.model()} temperature=0 max_tokens={MAX_REPLY_TOKENS}"
 
     def model(self) -> str:
         """The model that grades.
@@ -140,6 +141,12 @@ class OpenAiJudge:
             raise errors.OutsideError(SYSTEM, self.address, f"HTTP {error.status_code}: {_first_line(error)}", hint=hint) from error
         except openai.APIError as error:
             raise errors.OutsideError(SYSTEM, self.address, f"unreadable answer: {_first_line(error)}") from error
+
+
+def _without_secret(url: str) -> str:
+    """What may be written down: an address may carry a password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _first_line(error: openai.APIError) -> str:

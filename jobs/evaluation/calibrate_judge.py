@@ -25,7 +25,8 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
 
 
 def calibrate(chosen: judges.Chosen, tracking: ports.Tracking, arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
-    rows = golden.read(arguments.golden_file)
+    text = golden.text(arguments.golden_file)
+    rows = calibration.parse(text, str(arguments.golden_file or golden.SHIPPED))
     log.info(f"Grading {len(rows)} answers with trusted grades with the {chosen.judge.name}.", judge=chosen.judge.name)
     found = golden.calibrate(
         chosen.judge, rows, arguments.max_concurrent, lambda done: log.progress(done, len(rows), f"{done} of {len(rows)} graded")
@@ -33,7 +34,7 @@ def calibrate(chosen: judges.Chosen, tracking: ports.Tracking, arguments: argpar
     refusal = calibration.trust(found, arguments.min_kappa)
     about = {
         "identity": chosen.identity,
-        "golden_digest": datasets.digest(golden.text(arguments.golden_file)),
+        "golden_digest": datasets.digest(text),
         "prompt_digest": calibration.prompt_digest(),
     }
     judged = {"min_kappa": arguments.min_kappa, "refusal": refusal, "warnings": calibration.warnings(found)}

@@ -158,6 +158,13 @@ def test_a_judge_below_the_required_kappa_is_not_trusted(fake: FakeClient) -> No
     app = _open("judge", judge="reference judge")
     assert not app.exception
     assert "No: The reference judge agrees to a kappa of 0.41; at least 0.60 is required." in _seen(app)
+
+
+def test_a_trusted_judge_with_a_blind_spot_is_trusted_with_a_warning(fake: FakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    doubted = fake.calibrations()[1].model_copy(update={"refusal": "", "kappa": 0.8})
+    monkeypatch.setattr(fake, "calibrations", lambda: [doubted])
+    app = _open("judge")
+    assert "Yes, with 1 warning: the reference judge agrees with 133 of 144" in _seen(app)
     assert [warning.value for warning in app.warning] == ["Of adversarial answers it grades 3 of 18 right."]
 
 

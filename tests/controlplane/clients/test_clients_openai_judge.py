@@ -127,3 +127,18 @@ def test_nobody_there_is_named_with_its_address(judge_at: Judges, unused_address
 def unused_address() -> str:
     with chat_server.running() as gone:
         return gone.address
+
+
+def test_a_password_in_the_address_is_not_written_down(judge_at: Judges, server: chat_server.ChatServer) -> None:
+    server.reply = says(chat_server.as_json(chat_server.completion("A")))
+    judge = judge_at(server.address.replace("//", "//ada:secret@"))
+    assert judge.identity.startswith(f"{server.address} small ")
+
+
+@pytest.mark.parametrize(("reply", "choice"), [('{"reason": "x", "better": "2"}', "2"), ("Better: tie", "TIE"), ("The first.", "")])
+def test_says_which_answer_is_better(judge_at: Judges, server: chat_server.ChatServer, reply: str, choice: str) -> None:
+    server.reply = says(chat_server.as_json(chat_server.completion(reply)))
+    assert judge_at(server.address).prefer(ROW, "80", "22").choice == choice
+    (body,) = chats(server)
+    assert body["response_format"]["json_schema"]["schema"]["properties"]["better"]["enum"] == ["1", "2", "tie"]
+    assert "Answer 1:" in body["messages"][1]["content"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -27,7 +28,7 @@ def evaluate(world, version):
         for role, (answer, grade) in ((role, side) for role, side in zip(("candidate", "live", "base"), sides, strict=False) if side)
     ]
     verdict = gates.evaluate_answers(judging.scores(graded), None, gates.AnswerThresholds())
-    lines = "".join(json.dumps(vars(row)) + "\n" for row in graded)
+    lines = "".join(json.dumps(asdict(row)) + "\n" for row in graded)
     files = {"verdict.json": json.dumps(evidence.to_dict(verdict)), "grades.jsonl": lines}
     return world._record(version, evidence.Gate.EVALUATION, verdict, files, {}, {"judge": "reference"})
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +13,9 @@ import chat_server
 import pytest
 
 from controlplane import testing
+from controlplane.clients import mlflow_registry
 from controlplane.core import calibration, errors, judging
+from controlplane.services import calibrations
 from jobs import job
 from jobs.evaluation import calibrate_judge, golden, judges
 
@@ -165,3 +169,16 @@ def test_grades_given_before_are_not_asked_for_again(
     for _ in range(2):
         run(tmp_path, f"--judge-url={server.address}", "--cache")
     assert len([path for path, _ in server.asked if path.endswith("completions")]) == len(ROWS)
+
+
+@pytest.mark.real
+def test_the_job_as_a_process_leaves_what_the_console_reads(tmp_path: Path, mlflow_server: str) -> None:
+    flags = ("--judge=reference", f"--mlflow-tracking-uri={mlflow_server}", f"--output-dir={tmp_path}")
+    command = [sys.executable, "-m", "jobs.evaluation.calibrate_judge", *flags]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
+    outputs = json.loads((tmp_path / "outputs.json").read_text())
+    (seen,) = calibrations.Calibrations(mlflow_registry.MlflowTracking(mlflow_server)).newest()
+    assert (seen.judge, seen.mlflow_run, seen.refusal) == (judging.REFERENCE_NAME, outputs["mlflow-run"], "")
+    assert seen.kappa == pytest.approx(float(outputs["kappa"]))
+    assert sum(kind.rows for kind in seen.kinds) == seen.rows == len(ROWS)
