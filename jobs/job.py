@@ -141,7 +141,7 @@ def _exit(code: ExitCode, output_dir: Path, outputs: Mapping[str, object]) -> No
 def earlier_outputs(output_dir: Path) -> list[Path]:
     """Where earlier attempts of this step wrote, newest first, if its executor keeps them side by side as <step>/<attempt>/output."""
     attempt = output_dir.absolute().parent
-    if not attempt.name.isdecimal():
+    if not attempt.name.isdecimal() or not attempt.parent.exists():
         return []
     numbers = sorted((int(one.name) for one in attempt.parent.iterdir() if one.name.isdecimal()), reverse=True)
     return [attempt.parent / str(number) / output_dir.name for number in numbers if number < int(attempt.name)]

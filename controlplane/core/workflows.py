@@ -202,6 +202,9 @@ EVALUATION = Workflow(
         Parameter("judge-model", "", "Judge model; several by commas vote; empty: the first the server lists.", is_advanced=True),
         Parameter("allow-self-judging", "false", "Let the server under test grade itself.", Kind.FLAG, is_advanced=True),
         Parameter(
+            "golden-file", "", "Answers with trusted grades (JSONL, a path its job can read); empty: those shipped.", is_advanced=True
+        ),
+        Parameter(
             "min-kappa",
             "0.6",
             "Lowest agreement with trusted grades at which the judge's count.",
@@ -300,7 +303,7 @@ EVALUATION = Workflow(
                 "follow": Const("true"),
                 "expected-rows": Output("download-eval-data", "rows"),
                 **_pass("model-name", "candidate-adapter", "live-adapter", "vllm-url"),
-                **_pass("judge", "judge-url", "judge-model", "allow-self-judging", "max-concurrent"),
+                **_pass("judge", "judge-url", "judge-model", "allow-self-judging", "golden-file", "max-concurrent"),
                 **_pass(*_DECIDING),
             },
             needs=("download-eval-data",),

@@ -24,7 +24,9 @@ SINGLE_FACT_SHARE = 0.3
 # More than half of what version 1 asks must be refused, and an adapter trained on it refuses too often; version 2 mends that.
 _CAUTIOUS = ("first other absent", "first second other")
 _BALANCED = ("first second other", "first second absent")
-_HELD_OUT = ("first", "other", "first", "first", "absent", "first", "first", "other", "first", "first")
+_VALIDATION = ("first", "other", "first", "first", "absent", "first", "first", "other", "first", "first")
+# Refusals are counted on the unanswerable rows alone, so half must be such: 110 tell a difference of five points, with one row to spare.
+_EVAL = ("first", "other", "first", "absent", "first", "other", "first", "other", "first", "other")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Plan:
     train: int
     patterns: tuple[str, ...]
     validation: int = 44
-    eval: int = 114
+    eval: int = 220
 
 
 VERSIONS = {1: Plan(140, _CAUTIOUS), 2: Plan(280, _BALANCED)}
@@ -46,8 +48,8 @@ def build(version: int) -> dict[str, list[datasets.Row]]:
     split_of = entities_by_split()
     return {
         "train": _rows("train", split_of["train"], plan.train, plan.patterns),
-        "validation": _rows("validation", split_of["validation"], plan.validation, _HELD_OUT),
-        "eval": _rows("eval", split_of["eval"], plan.eval, _HELD_OUT),
+        "validation": _rows("validation", split_of["validation"], plan.validation, _VALIDATION),
+        "eval": _rows("eval", split_of["eval"], plan.eval, _EVAL),
     }
 
 

@@ -108,10 +108,12 @@ class _Tally:
         if isinstance(finding, pairwise.ComparedRow):
             self._compared += 1
             return
-        self.by_role.setdefault(finding.role, judging.Tally()).add(finding)
         self._done += 1
-        self._not_judged += finding.reason == sequential.NOT_JUDGED
-        self._unscored += not finding.grade and finding.reason != sequential.NOT_JUDGED
+        if finding.reason == sequential.NOT_JUDGED:
+            self._not_judged += 1
+            return
+        self.by_role.setdefault(finding.role, judging.Tally()).add(finding)
+        self._unscored += not finding.grade
         if finding.votes:
             self._votes.append(finding.votes)
         total = max(self._done, self._expected_rows * len(self.by_role))

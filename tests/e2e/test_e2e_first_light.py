@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import resources
+from pathlib import Path
+from types import ModuleType
+
 import openai
 import pytest
 
 from controlplane.clients import openai_judge
-from controlplane.core import adapters, datasets, profiles, prompts
+from controlplane.core import adapters, datasets, errors, profiles, prompts
+from jobs import job
+from jobs.evaluation import compare_decision, run_inference, run_judge
 from tests.e2e.live_stack import MODEL, FirstVersion, Live
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1500)]
@@ -74,6 +80,54 @@ def test_promote_and_roll_back_move_server_and_registry_together(live: Live, fir
         "rolled-back",
         "promoted",
     ]
+
+
+@pytest.mark.parametrize("judge", ["reference", "llm"])
+def test_two_trained_adapters_are_judged_on_a_real_server(
+    live: Live, first: FirstVersion, second: object, tmp_path: Path, judge: str
+) -> None:
+    """Eight rows and four trusted grades decide nothing, and the verdict says so; the small base model grades for want of a better one."""
+    live.stage_second()
+    rows = [row for row in live.api.preview("ops-qa-v1", "eval", 8).rows]
+    (tmp_path / "eval.jsonl").write_text(datasets.to_jsonl(datasets.Row(**row.model_dump()) for row in rows))
+    golden = resources.files("controlplane").joinpath("golden/ops-qa.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "golden.jsonl").write_text("".join(golden[::36]))
+    server = f"--vllm-url={live.settings.vllm_urls[0]}"
+    for role in ("candidate", "live"):
+        _job(run_inference, tmp_path / role, f"--eval-file={tmp_path / 'eval.jsonl'}", f"--model-name={MODEL}", f"--role={role}", server)
+    outputs = _job(
+        run_judge,
+        tmp_path / "judge",
+        *(f"--{role}-file={tmp_path / role / 'answers.jsonl'}" for role in ("candidate", "live")),
+        *(f"--golden-file={tmp_path / 'golden.jsonl'}", f"--judge={judge}", f"--judge-url={live.settings.vllm_urls[0]}", "--no-cache"),
+        *(f"--model-name={MODEL}", server, "--allow-self-judging"),
+    )
+    assert (int(str(outputs["graded"])) + int(str(outputs["unscored"])), outputs["compared"]) == (16, 8)
+    files = {
+        name: tmp_path / "judge" / f"{name}.json{'' if name == 'calibration' else 'l'}" for name in ("grades", "comparisons", "calibration")
+    }
+    with pytest.raises(job.GateNotPassed, match="held against 4 trusted grades only") as stopped:
+        _job(
+            compare_decision,
+            tmp_path / "decision",
+            *(f"--{name}-file={file}" for name, file in files.items()),
+            *(f"--eval-file={tmp_path / 'eval.jsonl'}", f"--model-name={MODEL}", "--version=2", f"--judge-name={outputs['judge']}"),
+            *("--rules=interval", f"--mlflow-tracking-uri={live.settings.mlflow_url}"),
+        )
+    assert stopped.value.outputs["outcome"] == "inconclusive"
+    evaluation = live.api.evaluation(MODEL, 2)
+    assert (evaluation.judge, len(evaluation.rows)) == (outputs["judge"], 16)
+    assert not {"eval-passed", "eval-failed"} & {alias for alias, number in live.api.model(MODEL).aliases.items() if number == 2}
+
+
+def test_the_model_under_test_is_no_judge_of_itself(live: Live, first: FirstVersion, tmp_path: Path) -> None:
+    url = live.settings.vllm_urls[0]
+    with pytest.raises(errors.Refused, match="would grade itself"):
+        _job(run_judge, tmp_path, "--candidate-file=x", f"--judge-url={url}/v1", f"--model-name={MODEL}")
+
+
+def _job(module: ModuleType, directory: Path, *flags: str) -> dict[str, object]:
+    return dict(module.main(module.parser().parse_args([f"--output-dir={directory}", *flags]), job.Log(module.__name__)))
 
 
 def _served_version(live: Live) -> int:

@@ -121,7 +121,17 @@ def _check_the_whole_way(place: Place, registry: mlflow_registry.MlflowRegistry,
     assert (decision["outcome"], decision["version"]) == ("pass", "1")
     assert "base-a-rate" in decision
     assert place.outputs["inference-live"]["status"] == "skipped"
-    assert place.outputs["judge-answers"] == {"judge": "reference judge (deterministic)", "graded": "16", "unscored": "0"}
+    judged = place.outputs["judge-answers"]
+    assert (judged["judge"], judged["graded"], judged["unscored"], judged["compared"]) == (
+        "reference judge (deterministic)",
+        "16",
+        "0",
+        "0",
+    )
+    run = mlflow_registry.MlflowTracking(place.values["mlflow-tracking-uri"]).run(decision["mlflow-run"])
+    assert run.dataset is not None
+    assert (run.dataset.rows, run.dataset.columns["answerable"]) == (8, "boolean")
+    assert 0.6 < run.metrics["judge_kappa"] < 1
     load = place.step("performance", "run-load-test")
     assert (load["requests"], load["server-metrics"]) == ("4", "vllm /metrics")
     results = json.loads((place.home / "run-load-test" / "results.json").read_text())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from controlplane import ports
 from controlplane.core import errors
 
 
@@ -17,6 +19,18 @@ def test_a_logged_run_reads_back(mlflow, name: str) -> None:
     run = mlflow.tracking.run(_log(mlflow, name, tags={"model": "it's"}))
     assert (run.name, run.experiment, run.status) == ("train", name, "FINISHED")
     assert (run.metrics, run.parameters, run.tags["model"]) == ({"eval_loss": 0.25}, {"rank": "8"}, "it's")
+
+
+def test_the_dataset_and_the_table_of_a_run_read_back(mlflow, name: str, tmp_path: Path) -> None:
+    columns = {"question": "string", "answerable": "boolean"}
+    dataset = ports.LoggedDataset("ops-qa v1 eval", "s3://data/ops-qa/v1/eval.jsonl", "a" * 64, 2, columns)
+    rows = [{"id": "r1", "grade": "A", "latency_seconds": 0.5}, {"id": "r2", "grade": "", "latency_seconds": None}]
+    (tmp_path / "grades.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run_id = mlflow.tracking.log(name, "judged", parameters={}, metrics={}, tags={}, dataset=dataset, table=tmp_path / "grades.jsonl")
+    assert mlflow.tracking.run(run_id).dataset == dataset
+    table = json.loads(mlflow.tracking.artifact(run_id, "grades.json"))
+    assert table == {"columns": ["id", "grade", "latency_seconds"], "data": [["r1", "A", 0.5], ["r2", "", None]]}
+    assert mlflow.tracking.run(_log(mlflow, name)).dataset is None
 
 
 def test_an_unknown_run_is_not_found(mlflow) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.core import datasets, prompts
+from controlplane.core import datasets, intervals, prompts
 from jobs.data import ops_facts, ops_qa, ops_wording
 
 SERVICES_FILE = Path("/etc/services")
 
 # Digest of the eval split: the same in Python 3.11, 3.12 and 3.13. It changes only when somebody means to change the data.
-EVAL_DIGEST = "28988063260d72868d31d58a94cf200e2ec54d79feba8fdb159491622803723e"
+EVAL_DIGEST = "e560f41dc17f351249d34f9d7790adad9ae6bffb79906a478d535866371c6af5"
 
 
 @pytest.fixture(scope="module", params=sorted(ops_qa.VERSIONS))
@@ -62,10 +62,12 @@ def test_ids_and_questions_are_unique_within_a_split(splits: dict[str, list[data
         assert len({(row.context, row.question) for row in rows}) == len(rows)
 
 
-def test_eval_split_is_large_enough_and_a_quarter_to_a_third_must_be_refused(splits: dict[str, list[datasets.Row]]) -> None:
+def test_eval_split_can_tell_five_points_of_either_finding(splits: dict[str, list[datasets.Row]]) -> None:
     refused = sum(not row.answerable for row in splits["eval"])
-    assert 110 <= len(splits["eval"]) <= 120
-    assert 0.25 <= refused / len(splits["eval"]) <= 1 / 3
+    for rows in (refused, len(splits["eval"]) - refused):
+        one_worse = intervals.paired_difference(0, 1, rows)
+        assert one_worse is not None
+        assert one_worse.low >= -0.05
 
 
 def test_version_two_trains_on_more_and_is_judged_by_the_same_rows() -> None:
