@@ -32,6 +32,7 @@ ANSWER_SECONDS = 9
 VERSIONS_PER_PAGE = 10_000
 ADAPTER_FOLDER = "adapter"
 _LONGEST_DIGEST = 36
+_TABLES_TAG = "mlflow.loggedArtifacts"  # where MLflow's own pages look for tables to show
 
 
 class MlflowRegistry:
@@ -190,7 +191,8 @@ class MlflowTracking:
             if dataset is not None:
                 client.log_inputs(run_id, datasets=[_dataset_input(dataset)])
             if table is not None:
-                client.log_table(run_id, _columns(table), f"{table.stem}.json")
+                client.log_dict(run_id, _as_table(table), f"{table.stem}.json")
+                client.set_tag(run_id, _TABLES_TAG, json.dumps([{"path": f"{table.stem}.json", "type": "table"}]))
             client.set_terminated(run_id)
         return run_id
 
@@ -343,10 +345,12 @@ def _dataset(run: entities.Run) -> ports.LoggedDataset | None:
     return None
 
 
-def _columns(table: Path) -> dict[str, list[object]]:
-    with table.open(encoding="utf-8", newline="\n") as lines:
+def _as_table(file: Path) -> dict[str, list[object]]:
+    """JSONL in the form of MLflow's tables. Not by its `log_table`, which takes the way through pandas and warns there."""
+    with file.open(encoding="utf-8", newline="\n") as lines:
         rows = [json.loads(line) for line in lines]
-    return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+    columns = list(rows[0]) if rows else []
+    return {"columns": columns, "data": [[row[name] for name in columns] for row in rows]}
 
 
 def _time(milliseconds: int | None) -> datetime:

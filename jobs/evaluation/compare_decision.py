@@ -46,6 +46,7 @@ def decide(registry: ports.Registry, tracking: ports.Tracking, arguments: argpar
     verdicts_by_rule = {(reading, rule): judge(found, thresholds, reading, rule, arguments.looks) for reading, rule in RULES}
     verdict = choose(verdicts_by_rule, (arguments.reading, evidence.RuleSet(arguments.rules)))
     verdict = _without_live(registry, version, scores, verdict.rules) or trusted(verdict, found.calibration, arguments.min_kappa)
+    verdict = replace(verdict, notes=(*verdict.notes, *_mixed_data(registry, version)))
     verdicts.report(log, verdict)
     interval = verdicts_by_rule["pointwise", evidence.RuleSet.INTERVAL]
     proof = verdicts.Evidence(
@@ -148,6 +149,18 @@ def _without_live(
         return None
     reason = f"Version {live} is live, but its slot gave no answers to compare with; restore the live slot and evaluate again."
     return evidence.Verdict(evidence.Gate.EVALUATION, rules, evidence.Outcome.INCONCLUSIVE, reason)
+
+
+def _mixed_data(registry: ports.Registry, version: ports.Version) -> tuple[str, ...]:
+    """A note when live learned from other data: then the eval rows may be among what it was trained on."""
+    number = registry.model(version.model).aliases.get(lifecycle.Alias.LIVE)
+    if number is None or number == version.number:
+        return ()
+    live = registry.resolve(version.model, f"version:{number}")
+    own, other = (f"{one.tags.get('dataset', '')} v{one.tags.get('data-version', '?')}" for one in (version, live))
+    if own == other:
+        return ()
+    return (f"The candidate learned from {own}, live from {other}; both were asked the eval split of {own}.",)
 
 
 def metrics(scores: Mapping[str, judging.AnswerScores]) -> dict[str, float]:

@@ -52,10 +52,11 @@ def decided(
     *flags: str,
     compared: list[pairwise.ComparedRow] | None = None,
     calibrated: calibration.Calibration | None = None,
+    live_data: str = "1",
 ) -> tuple[Mapping[str, object], testing.FakeRegistry]:
     registry = testing.FakeRegistry()
-    for aliases in (["live"], ["staged"]):
-        registry.add("ops-qa", aliases=aliases, tags={"dataset": "ops-qa", "data-version": "1"})
+    for aliases, data_version in ((["live"], live_data), (["staged"], "1")):
+        registry.add("ops-qa", aliases=aliases, tags={"dataset": "ops-qa", "data-version": data_version})
     (directory / "eval.jsonl").write_text(datasets.to_jsonl(ROWS))
     files = [f"--grades-file={records.write(directory / 'grades.jsonl', rows)}", f"--eval-file={directory / 'eval.jsonl'}"]
     files += [f"--comparisons-file={records.write(directory / 'comparisons.jsonl', compared or [])}"]
@@ -146,6 +147,13 @@ def test_the_run_says_what_was_asked_and_who_judged(tmp_path: Path) -> None:
     table = json.loads(registry.tracking.artifact(run.id, "grades.json"))
     assert {"id", "question", "answer", "grade", "reason", "latency_seconds"} <= set(table["columns"])
     assert len(table["data"]) == 600
+
+
+def test_adapters_that_learned_from_other_data_are_told_apart(tmp_path: Path) -> None:
+    same, registry = decided(tmp_path, graded("candidate") + graded("live"))
+    assert "both were asked" not in str(verdict_of(same, registry)["notes"])
+    other, registry = decided(tmp_path, graded("candidate") + graded("live"), live_data="2")
+    assert "The candidate learned from ops-qa v1, live from ops-qa v2" in str(verdict_of(other, registry)["notes"])
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,21 @@ def test_an_interrupted_inference_asks_only_what_it_does_not_know(tmp_path: Path
     assert ({row.id for row in found}, {row.root for row in found}) == ({row.id for row in ROWS}, {root})
 
 
+def test_a_prompt_longer_than_the_context_is_a_row_without_an_answer(tmp_path: Path) -> None:
+    @dataclass
+    class Short(Breaking):
+        async def stream(self, slot: str, messages: list[dict[str, str]], **options: object):  # type: ignore[no-untyped-def]
+            if "r7?" in messages[-1]["content"]:
+                raise errors.OutsideError("vLLM", "http://vllm.test", "HTTP 400: longer than the maximum model length of 2048")
+            async for delta in self.inner.stream(slot, messages, **options):  # type: ignore[arg-type]
+                yield delta
+
+    outputs = infer(Short(serving("/a/1"), 0), tmp_path / "inference")
+    assert (outputs["answered"], outputs["failed"]) == (39, 1)
+    found = {row.id: row.error for row in records.read(tmp_path / "inference" / "answers.jsonl", answers.Answered)}
+    assert "maximum model length" in found["r7"]
+
+
 def test_a_job_started_by_hand_has_no_earlier_attempts(tmp_path: Path) -> None:
     (tmp_path / "mine" / "output").mkdir(parents=True)
     assert job.earlier_outputs(tmp_path / "mine" / "output") == []
