@@ -14,10 +14,14 @@ from jobs import job
 
 @dataclass(frozen=True)
 class Chosen:
-    """`identity` is everything about the judge that may change a finding, besides the question; `caches` those that may know it already."""
+    """`identity` is everything about the judge that may change a finding, besides the question.
+
+    `asked`: the models behind it; `caches`: what stands before each and may know the answer already.
+    """
 
     judge: ports.Judge
     identity: str
+    asked: tuple[openai_judge.OpenAiJudge, ...] = ()
     caches: tuple[grade_cache.CachedJudge, ...] = ()
 
     @property
@@ -39,14 +43,14 @@ def choose(arguments: argparse.Namespace, tested_urls: Sequence[str] = (), teste
     """
     if arguments.judge == "reference":
         return Chosen(reference_judge.ReferenceJudge(), reference_judge.NAME)
-    asked = [openai_judge.OpenAiJudge(url, model) for url, model in _places(arguments.judge_url, arguments.judge_model)]
+    asked = tuple(openai_judge.OpenAiJudge(url, model) for url, model in _places(arguments.judge_url, arguments.judge_model))
     if not arguments.allow_self_judging:
         for judge in asked:
             _require_independent(judge, tested_urls, tested_names)
     identity = " + ".join(judge.identity for judge in asked)
     caches = tuple(_cached(judge) for judge in asked) if arguments.cache else ()
     judges: Sequence[ports.Judge] = caches or asked
-    return Chosen(judges[0] if len(judges) == 1 else judge_panel.JudgePanel(judges), identity, caches)
+    return Chosen(judges[0] if len(judges) == 1 else judge_panel.JudgePanel(judges), identity, asked, caches)
 
 
 def _places(urls: str, models: str) -> list[tuple[str, str]]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from importlib import resources
 from pathlib import Path
-from types import ModuleType
 
 import openai
 import pytest
 
 from controlplane.clients import openai_judge
-from controlplane.core import adapters, datasets, errors, profiles, prompts
-from jobs import job
-from jobs.evaluation import compare_decision, run_inference, run_judge
+from controlplane.core import adapters, datasets, profiles, prompts
 from tests.e2e.live_stack import MODEL, FirstVersion, Live
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1500)]
@@ -94,40 +94,43 @@ def test_two_trained_adapters_are_judged_on_a_real_server(
     (tmp_path / "golden.jsonl").write_text("".join(golden[::36]))
     server = f"--vllm-url={live.settings.vllm_urls[0]}"
     for role in ("candidate", "live"):
-        _job(run_inference, tmp_path / role, f"--eval-file={tmp_path / 'eval.jsonl'}", f"--model-name={MODEL}", f"--role={role}", server)
+        _job("run_inference", tmp_path / role, f"--eval-file={tmp_path / 'eval.jsonl'}", f"--model-name={MODEL}", f"--role={role}", server)
     outputs = _job(
-        run_judge,
+        "run_judge",
         tmp_path / "judge",
         *(f"--{role}-file={tmp_path / role / 'answers.jsonl'}" for role in ("candidate", "live")),
         *(f"--golden-file={tmp_path / 'golden.jsonl'}", f"--judge={judge}", f"--judge-url={live.settings.vllm_urls[0]}", "--no-cache"),
         *(f"--model-name={MODEL}", server, "--allow-self-judging"),
     )
-    assert (int(str(outputs["graded"])) + int(str(outputs["unscored"])), outputs["compared"]) == (16, 8)
+    assert (int(outputs["graded"]) + int(outputs["unscored"]), outputs["compared"]) == (16, "8")
     files = {
         name: tmp_path / "judge" / f"{name}.json{'' if name == 'calibration' else 'l'}" for name in ("grades", "comparisons", "calibration")
     }
-    with pytest.raises(job.GateNotPassed, match="held against 4 trusted grades only") as stopped:
-        _job(
-            compare_decision,
-            tmp_path / "decision",
-            *(f"--{name}-file={file}" for name, file in files.items()),
-            *(f"--eval-file={tmp_path / 'eval.jsonl'}", f"--model-name={MODEL}", "--version=2", f"--judge-name={outputs['judge']}"),
-            *("--rules=interval", f"--mlflow-tracking-uri={live.settings.mlflow_url}"),
-        )
-    assert stopped.value.outputs["outcome"] == "inconclusive"
+    decided = _job(
+        "compare_decision",
+        tmp_path / "decision",
+        *(f"--{name}-file={file}" for name, file in files.items()),
+        *(f"--eval-file={tmp_path / 'eval.jsonl'}", f"--model-name={MODEL}", "--version=2", f"--judge-name={outputs['judge']}"),
+        *("--rules=interval", f"--mlflow-tracking-uri={live.settings.mlflow_url}"),
+        expected=1,
+    )
+    assert decided["outcome"] == "inconclusive"
+    assert "held against 4 trusted grades only" in decided["reason"]
     evaluation = live.api.evaluation(MODEL, 2)
     assert (evaluation.judge, len(evaluation.rows)) == (outputs["judge"], 16)
     assert not {"eval-passed", "eval-failed"} & {alias for alias, number in live.api.model(MODEL).aliases.items() if number == 2}
 
 
 def test_the_model_under_test_is_no_judge_of_itself(live: Live, first: FirstVersion, tmp_path: Path) -> None:
-    url = live.settings.vllm_urls[0]
-    with pytest.raises(errors.Refused, match="would grade itself"):
-        _job(run_judge, tmp_path, "--candidate-file=x", f"--judge-url={url}/v1", f"--model-name={MODEL}")
+    flags = ("--candidate-file=x", f"--judge-url={live.settings.vllm_urls[0]}/v1", f"--model-name={MODEL}")
+    assert "would grade itself" in _job("run_judge", tmp_path, *flags, expected=1)["reason"]
 
 
-def _job(module: ModuleType, directory: Path, *flags: str) -> dict[str, object]:
-    return dict(module.main(module.parser().parse_args([f"--output-dir={directory}", *flags]), job.Log(module.__name__)))
+def _job(name: str, directory: Path, *flags: str, expected: int = 0) -> dict[str, str]:
+    command = [sys.executable, "-m", f"jobs.evaluation.{name}", f"--output-dir={directory}", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == expected, done.stdout[-3000:] + done.stderr[-3000:]
+    return dict(json.loads((directory / "outputs.json").read_text()))
 
 
 def _served_version(live: Live) -> int:
