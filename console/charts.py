@@ -46,7 +46,7 @@ def differences(found: Sequence[wire.Difference], colours: theme.Palette) -> go.
 
     Each reading is a group of its own; what does not decide is muted.
     """
-    shown = [(one, one.check, one.check.interval) for one in found if one.check.interval]
+    shown = [(one, one.check, one.check.interval) for one in found if one.check.interval is not None]
     names = [_difference_name(one) for one, _, _ in shown]
     figure = _figure(colours, height=96 + 46 * max(1, len(shown)))
     for name, (one, check, interval) in zip(names, shown, strict=True):
@@ -77,7 +77,7 @@ def differences(found: Sequence[wire.Difference], colours: theme.Palette) -> go.
     if 0 < first < len(shown):
         figure.add_hline(y=first - 0.5, line={"color": colours.border, "width": 1})
     figure.update_layout(margin={"t": 26, "b": 6})
-    figure.update_xaxes(title_text="candidate minus live (percentage points)", zeroline=False)
+    figure.update_xaxes(title_text="candidate minus live (percentage points)", zeroline=False, range=_reach(shown))
     figure.update_yaxes(range=[len(shown) - 0.5, -0.8], ticksuffix="  ")
     return _or_empty(figure, shown, colours)
 
@@ -373,9 +373,16 @@ def _kappa_range(shown: Sequence[tuple[wire.Calibration, float, wire.Interval]])
     return min([0.0, *(interval.low - 0.05 for _, _, interval in shown)]), 1.05
 
 
+def _reach(shown: Sequence[tuple[wire.Difference, wire.Check, wire.Interval]]) -> tuple[float, float]:
+    """From the lowest bound or margin to the highest, in percentage points, with room at both ends."""
+    ends = [100 * end for _, check, interval in shown for end in (interval.low, interval.high, check.limit)]
+    room = 0.08 * (max(ends, default=1.0) - min(ends, default=0.0)) + 0.5
+    return min(ends, default=0.0) - room, max(ends, default=1.0) + room
+
+
 def _difference_name(one: wire.Difference) -> str:
     check = one.check
-    return f"{check.name.partition(',')[0]} ({tables.comparison(check.comparison)} {100 * check.limit:+.1f})"
+    return f"{check.name.removesuffix(tables.DIFFERENCE)} ({tables.comparison(check.comparison)} {100 * check.limit:+.1f})"
 
 
 def _difference_look(one: wire.Difference, colours: theme.Palette) -> tuple[str, str]:

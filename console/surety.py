@@ -1,4 +1,7 @@
-"""HTML of how sure a verdict is: what would decide it, how far its judge can be trusted, what other rules say. Pure; all text escaped."""
+"""HTML of how sure a verdict is: what would decide it, how far its judge can be trusted, what other rules say, what it stands on.
+
+Pure: values in, markup out, all text escaped.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,13 @@ from console import markup, tables, theme
 from controlplane import wire
 
 _READINGS = {"pointwise": "grades", "pairwise": "pairs"}
+_DECIDED_BY = ("reading", "rules", "margin", "level", "looks", "min_kappa", "min_a_rate", "max_c_rate", "min_refusal_rate")
 _RULES = {"point": "values", "interval": "intervals"}
+
+
+def beside(cards: Sequence[str]) -> str:
+    """Cards in a row, equally high."""
+    return f'<div class="gw-cards">{"".join(cards)}</div>'
 
 
 def card(title: str, body: str) -> str:
@@ -16,10 +25,18 @@ def card(title: str, body: str) -> str:
     return f'<section class="gw-card"><h4>{markup.text(title)}</h4>{body}</section>'
 
 
-def what_it_takes(verdict: wire.Verdict) -> str:
-    """What would decide an inconclusive verdict, a line for each open check."""
-    lines = "".join(f"<li>{_line(one)}</li>" for one in tables.sentences(verdict.reason))
-    return card("What it would take to be sure", f'<ul class="gw-lines">{lines}</ul>')
+def what_it_takes(evaluation: wire.Evaluation) -> str:
+    """What would decide an inconclusive verdict: a judge to trust, or a line for each open check."""
+    trust = evaluation.trust
+    if trust is not None and trust.refusal:
+        lines = [
+            trust.refusal,
+            "Judge with another model, or mend what this one gets wrong: the Judge page shows each answer it misjudged.",
+        ]
+        said = "".join(f"<li>{markup.text(line)}</li>" for line in lines)
+    else:
+        said = "".join(_open(one) for one in tables.sentences(evaluation.verdict.reason))
+    return card("What it would take to be sure", f'<ul class="gw-lines">{said}</ul>')
 
 
 def judge_trust(evaluation: wire.Evaluation) -> str:
@@ -31,9 +48,9 @@ def judge_trust(evaluation: wire.Evaluation) -> str:
 def by_rules(evaluation: wire.Evaluation) -> str:
     """Each reading by each set of rules, the one that decides first."""
     verdict = evaluation.verdict
-    rows = [_rule(evaluation.reading, verdict.rules, verdict.outcome, "decides: see the verdict", is_deciding=True)]
+    rows = [_rule(evaluation.reading, verdict.rules, verdict.outcome, "This one decides.")]
     rows += [_rule(one.reading, one.rules, one.outcome, tables.sentence(one.reason)) for one in evaluation.others]
-    return card("By other rules", markup.table(("Reading", "Outcome", "Why"), rows))
+    return card("By other readings and rules", markup.table(("Read and ruled by", "Says"), rows))
 
 
 def pairwise_line(found: wire.Pairwise) -> str:
@@ -56,10 +73,33 @@ def orders(compared: wire.ComparedRow) -> str:
     return f"<strong>Which is better?</strong> {winner} <span class='gw-muted'>({each})</span><br>{markup.text(compared.reason)}"
 
 
-def _line(sentence: str) -> str:
-    """A sentence with what would decide in bold."""
-    lies, mark, rest = sentence.partition("; ")
-    return f"{markup.text(lies)}{mark}<strong>{markup.text(rest)}</strong>" if rest else markup.text(sentence)
+def records(evaluation: wire.Evaluation) -> list[tuple[str, str]]:
+    """Names and ready-made values of what the verdict stands on."""
+    data, given = evaluation.dataset, evaluation.parameters
+    pairs = []
+    if data is not None:
+        columns = ", ".join(f"{name} ({kind})" for name, kind in data.columns.items())
+        pairs = [
+            ("Eval set", f"{markup.text(data.name)}, {tables.count(data.rows, 'row')}"),
+            ("Source", markup.text(data.source)),
+            ("Digest", markup.identifier(data.digest, 12)),
+            ("Columns", markup.text(columns)),
+        ]
+    pairs += [
+        ("Judge", markup.text(evaluation.judge)),
+        ("Judge's identity", markup.text(evaluation.judge_identity or tables.NOTHING)),
+        ("Judge's wording", markup.identifier(evaluation.judge_prompt_digest, 12)),
+        ("MLflow run", markup.identifier(evaluation.mlflow_run)),
+    ]
+    return pairs + [(name.replace("_", " "), markup.text(given[name])) for name in _DECIDED_BY if name in given]
+
+
+def _open(sentence: str) -> str:
+    """What is open and what would close it; where its interval lies stands in the verdict, and here on hover."""
+    name, found, rest = sentence.partition(" lies between ")
+    needed = rest.partition("; ")[2]
+    said = f"{markup.text(name)}: <strong>{markup.text(needed)}</strong>" if found and needed else markup.text(sentence)
+    return f'<li title="{markup.text(sentence)}">{said}</li>'
 
 
 def _kappa(trust: wire.JudgeTrust | None) -> list[str]:
@@ -86,9 +126,9 @@ def _order_and_length(found: wire.Pairwise | None) -> list[str]:
     if found is None or found.consistency is None:
         return []
     order = f"Asked in both orders it says the same on <strong>{found.consistency:.0%}</strong> of rows"
-    first = "" if found.first_share is None else f"; else it took the first answer in {found.first_share:.0%}"
-    length = f"Candidate's answers are {tables.characters(found.mean_length_difference)}"
-    winners = "" if found.winner_excess is None else f", winners {tables.characters(found.winner_excess)} than losers"
+    first = "" if found.first_share is None else f"; where it does not, it preferred the first answer in {found.first_share:.0%}"
+    length = f"Candidate's answers are {tables.characters(found.mean_length_difference)} than live's"
+    winners = "" if found.winner_excess is None else f", those that won {tables.characters(found.winner_excess)} than those that lost"
     return [order + first, length + winners, *(f"{_mark('unsure')} {markup.text(caution)}" for caution in found.cautions)]
 
 
@@ -102,11 +142,13 @@ def scale(value: float, interval: tuple[float, float], limit: float, tone: str) 
     )
 
 
-def _rule(reading: str, rules: str, outcome: str, reason: str, *, is_deciding: bool = False) -> Sequence[str]:
-    name = f"{_READINGS.get(reading, reading)}, by {_RULES.get(rules, rules)}"
-    why = f'<span class="gw-clamp" title="{markup.text(reason)}">{markup.text(reason)}</span>'
+def _rule(reading: str, rules: str, outcome: str, reason: str) -> tuple[str, str]:
+    name = f"{_READINGS.get(reading, reading)}, {_RULES.get(rules, rules)}"
     known = markup.outcome(outcome) if outcome in theme.OUTCOME_TONES else markup.text(outcome)
-    return (f"<strong>{markup.text(name)}</strong>" if is_deciding else markup.text(name)), known, why
+    return (
+        f'<span class="gw-who">{markup.text(name)}</span>',
+        f'<span class="gw-clamp" title="{markup.text(reason)}">{known}{markup.text(reason)}</span>',
+    )
 
 
 def _mark(tone: str) -> str:

@@ -11,6 +11,8 @@ from controlplane import wire
 from controlplane.core import spreadsheets
 
 NOTHING = "–"
+# How the gate names a check of a difference.
+DIFFERENCE = ", candidate - live"
 METRICS = ("eval_loss", "perplexity", "a_rate", "c_rate", "refusal_rate", "p95_latency", "p95_ttft", "throughput")
 _ALIASES_OF = {
     "eval_loss": ("final_eval_loss", "eval_loss"),
@@ -255,11 +257,11 @@ def is_torn(compared: wire.ComparedRow | None) -> bool:
     return compared is not None and bool(compared.winner) and compared.candidate_first != compared.live_first
 
 
-def characters(excess: float | None, longer: str = "longer", shorter: str = "shorter") -> str:
+def characters(excess: float | None) -> str:
     """A mean difference of lengths: `4.1 characters longer`."""
     if excess is None:
         return NOTHING
-    return "equally long" if round(excess, 1) == 0 else f"{abs(excess):.1f} characters {longer if excess > 0 else shorter}"
+    return f"{abs(excess):.1f} characters {'longer' if excess >= 0 else 'shorter'}"
 
 
 def sentences(reason: str) -> list[str]:

@@ -33,7 +33,9 @@ def find(
     decided = {check.name: check for check in verdict.checks if check.against == "live" and check.interval}
     measured = [("pointwise", check) for check in _pointwise(candidate, live, thresholds)]
     measured += [("pairwise", check) for check in _pairwise(compared, thresholds)]
-    return tuple(Difference(decided.get(check.name, check), reading, check.name in decided) for reading, check in measured if check.interval)
+    return tuple(
+        Difference(decided.get(check.name, check), reading, check.name in decided) for reading, check in measured if check.interval
+    )
 
 
 def _pointwise(

@@ -1,4 +1,4 @@
-"""Whether a measured judge's grades count. Pure; it measures nothing, so that readers of a measurement need no statistics package for it."""
+"""Whether a measured judge's grades count. Pure; it measures nothing, so that a reader needs no statistics package."""
 
 from __future__ import annotations
 
