@@ -54,18 +54,22 @@ def differences(found: Sequence[wire.Difference], colours: theme.Palette) -> go.
         ends = [100 * interval.low, 100 * interval.high]
         line = {"color": tone, "width": 5 if one.decides else 3}
         figure.add_scatter(y=[name] * 2, x=ends, mode="lines", line=line, hoverinfo="skip", showlegend=False)
+        value, within = 100 * (check.value or 0.0), f"{ends[0]:+.1f} … {ends[1]:+.1f}"
+        said = check.outcome if one.decides else f"would be {check.outcome}, does not decide"
         figure.add_scatter(
             y=[name],
-            x=[100 * (check.value or 0.0)],
-            text=[f"{ends[0]:+.1f} … {ends[1]:+.1f}"],
-            textposition="top center",
-            textfont={"color": colours.text if one.decides else colours.muted},
-            mode="markers+text",
+            x=[value],
+            mode="markers",
             marker={"color": tone, "symbol": symbol, "size": 12},
-            customdata=[check.outcome if one.decides else f"would be {check.outcome}, does not decide"],
-            hovertemplate=f"{check.name}<br>%{{x:+.1f}} points, {interval.level:.0%} interval %{{text}}: %{{customdata}}<extra></extra>",
+            customdata=[said],
+            hovertemplate=f"{check.name}<br>%{{x:+.1f}} points, {interval.level:.0%} interval {within}: %{{customdata}}<extra></extra>",
             showlegend=False,
             cliponaxis=False,
+        )
+        ink = colours.text if one.decides else colours.muted
+        # On a ground of its own: the ticks of near margins would run through the numbers.
+        figure.add_annotation(
+            x=value, y=name, text=within, yshift=17, showarrow=False, bgcolor=colours.background, borderpad=1, font={"color": ink}
         )
     limits = {"symbol": "line-ns", "size": 22, "line": {"color": colours.text, "width": 2}}
     figure.add_scatter(y=names, x=[100 * check.limit for _, check, _ in shown], mode="markers", marker=limits, name="margin")
@@ -99,7 +103,10 @@ def preferences(found: wire.Pairwise, colours: theme.Palette) -> go.Figure:
                 y=["preferred"],
                 x=[share],
                 orientation="h",
-                marker={"color": colour, "pattern": {"shape": pattern, "fgcolor": colours.background, "solidity": 0.12}},
+                marker={
+                    "color": colour,
+                    "pattern": {"shape": pattern, "fillmode": "overlay", "fgcolor": colours.background, "solidity": 0.12},
+                },
                 text=[str(count) if share >= 4 else ""],
                 textposition="inside",
                 insidetextanchor="middle",

@@ -152,7 +152,7 @@ def verdict(verdict: wire.Verdict, title: str, footer: Sequence[str] = (), *, is
     """
     icon, word = _OUTCOMES[verdict.outcome]
     tone = theme.OUTCOME_TONES[verdict.outcome]
-    notes = "".join(f"<li>{text(note)}</li>" for note in verdict.notes)
+    notes = "".join(f'<li title="{text(note)}">{text(note)}</li>' for note in verdict.notes)
     kind = "gw-verdict gw-compact" if is_compact else "gw-verdict"
     return (
         f'<section class="{kind} gw-edge-{tone}"><header><span class="gw-mark gw-{tone}" aria-hidden="true">{icon}</span>'
@@ -271,9 +271,8 @@ def _measure(check: wire.Check, value: float | None) -> str:
 def _interval(check: wire.Check) -> str:
     if check.interval is None:
         return '<span class="gw-muted" title="The point rules compare values alone">–</span>'
-    low, high = (
-        _measure(check, bound).removesuffix(f" {check.unit}").removesuffix(" pp") for bound in (check.interval.low, check.interval.high)
-    )
+    low, high = (_measure(check, bound) for bound in (check.interval.low, check.interval.high))
+    low = low.removesuffix(f" {high.rpartition(' ')[2]}")
     return f'<span title="{check.interval.level:.0%} confidence">{low} … {high}</span>'
 
 

@@ -125,11 +125,11 @@ def _agreement(found: wire.JudgesAgreement | None) -> list[str]:
 def _order_and_length(found: wire.Pairwise | None) -> list[str]:
     if found is None or found.consistency is None:
         return []
-    order = f"Asked in both orders it says the same on <strong>{found.consistency:.0%}</strong> of rows"
-    first = "" if found.first_share is None else f"; where it does not, it preferred the first answer in {found.first_share:.0%}"
+    order = f"Asked about {tables.count(found.asked, 'row')} in both orders, it says the same on <strong>{found.consistency:.0%}</strong>"
+    torn = "" if found.first_share is None else f"; torn, it took the first answer in {found.first_share:.0%}"
     length = f"Candidate's answers are {tables.characters(found.mean_length_difference)} than live's"
     winners = "" if found.winner_excess is None else f", those that won {tables.characters(found.winner_excess)} than those that lost"
-    return [order + first, length + winners, *(f"{_mark('unsure')} {markup.text(caution)}" for caution in found.cautions)]
+    return [order + torn, length + winners, *(f"{_mark('unsure')} {markup.text(caution)}" for caution in found.cautions)]
 
 
 def scale(value: float, interval: tuple[float, float], limit: float, tone: str) -> str:

@@ -232,8 +232,9 @@ class ComparedRow(Body):
 class Pairwise(Body):
     """All comparisons together; rates are fractions of one. `net` is wins less losses over all rows that could be read.
 
-    `consistency`: both orders agreed; `first_share`: who stood first was preferred, where they did not. `mean_length_difference`: candidate
-    minus live; `winner_excess`: winner minus loser; both in characters. `cautions` say what to bear in mind.
+    `asked` of the rows a judge was asked about (equal answers tie unasked), `consistency`: of those both orders agreed; `first_share`: who
+    stood first was preferred, where they did not. `mean_length_difference`: candidate minus live; `winner_excess`: winner minus loser; both
+    in characters. `cautions` say what to bear in mind.
     """
 
     rows: int
@@ -243,6 +244,7 @@ class Pairwise(Body):
     unread: int
     net: float | None
     interval: Interval | None
+    asked: int
     consistency: float | None
     first_share: float | None
     mean_length_difference: float | None

@@ -73,8 +73,7 @@ def _basis(evaluation: wire.Evaluation) -> str:
     judged = len({row.id for row in evaluation.rows if row.role == "candidate" and row.is_judged})
     early = f", {judged} of them judged before the verdict stood" if judged < asked else ""
     reading = {"pairwise": "by pairs"}.get(evaluation.reading, "by grades")
-    has_intervals = any(check.interval for check in evaluation.verdict.checks)
-    how_sure = "with confidence intervals" if has_intervals else "on point values, without intervals"
+    how_sure = "with confidence intervals" if evaluation.verdict.rules == "interval" else "on point values, without intervals"
     return f"Measured on {tables.count(asked, 'question')}{early}, decided {reading} {how_sure}."
 
 

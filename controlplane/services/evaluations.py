@@ -10,15 +10,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from controlplane import ports, wire
 from controlplane.core import differences, errors, evidence, gates, intervals, judge_trust, judging, pairwise, preference_bias, sequential
 from controlplane.services import verdicts
 
 _OTHER = re.compile(r"The (\w+) reading by (\w+) rules would say (\w+): (.*)", re.DOTALL)
-
-_Row = TypeVar("_Row", judging.GradedRow, pairwise.ComparedRow)
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,10 @@ def read(tracking: ports.Tracking, run: ports.TrackedRun, verdict: evidence.Verd
         return Found(
             run=run,
             verdict=verdict,
-            rows=[_row(judging.GradedRow, line) for line in _lines(tracking.artifact(run.id, "grades.jsonl"))],
-            compared=[_row(pairwise.ComparedRow, line) for line in _lines(_artifact(tracking, run, "comparisons.jsonl"))],
+            rows=[_graded(line) for line in _lines(tracking.artifact(run.id, "grades.jsonl"))],
+            compared=[
+                pairwise.ComparedRow(**_known(pairwise.ComparedRow, line)) for line in _lines(_artifact(tracking, run, "comparisons.jsonl"))
+            ],
             calibration=json.loads(calibration) if calibration else None,
         )
     except (TypeError, ValueError, AttributeError) as fault:
@@ -97,15 +97,23 @@ def _differences(found: Found) -> tuple[wire.Difference, ...]:
 def _pairwise(found: Found) -> wire.Pairwise | None:
     if not found.compared:
         return None
-    scores, lengths = pairwise.scores(found.compared), preference_bias.lengths(found.compared)
+    scores, bias = pairwise.scores(found.compared), preference_bias.measure(found.compared)
     thresholds = _thresholds(found.run.parameters) or gates.AnswerThresholds()
     interval = intervals.paired_difference(scores.wins, scores.losses, scores.pairs.rows, thresholds.level)
     return wire.Pairwise(
-        **dataclasses.asdict(scores),
+        rows=scores.rows,
+        wins=scores.wins,
+        losses=scores.losses,
+        ties=scores.ties,
+        unread=scores.unread,
         net=scores.pairs.difference,
         interval=verdicts.shown_interval(interval),
-        winner_excess=lengths.winner_excess,
-        cautions=preference_bias.cautions(scores, lengths),
+        asked=bias.asked,
+        consistency=bias.consistency,
+        first_share=scores.first_share,
+        mean_length_difference=scores.mean_length_difference,
+        winner_excess=bias.winner_excess,
+        cautions=preference_bias.cautions(bias),
     )
 
 
@@ -158,9 +166,13 @@ def _is_judged(row: judging.GradedRow) -> bool:
     return row.reason != sequential.NOT_JUDGED
 
 
-def _row(kind: type[_Row], line: Mapping[str, Any]) -> _Row:
-    """Fields that the row does not know are left out."""
-    return kind(**{field.name: line[field.name] for field in dataclasses.fields(kind) if line.get(field.name) is not None})
+def _graded(line: Mapping[str, Any]) -> judging.GradedRow:
+    return judging.GradedRow(**{"reason": "", "grade": "", "is_refusal": False, **_known(judging.GradedRow, line)})
+
+
+def _known(kind: type[judging.GradedRow] | type[pairwise.ComparedRow], line: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that a row has and the line says."""
+    return {field.name: line[field.name] for field in dataclasses.fields(kind) if line.get(field.name) is not None}
 
 
 def _artifact(tracking: ports.Tracking, run: ports.TrackedRun, name: str) -> bytes:

@@ -78,14 +78,16 @@ def _ended_early(graded: Sequence[judging.GradedRow], looks: int) -> list[judgin
 def _compared(draw: random.Random, graded: Sequence[judging.GradedRow], steady: float) -> Iterator[pairwise.ComparedRow]:
     live = {row.id: row for row in graded if row.role == "live" and row.grade}
     for row in graded:
-        if row.role == "candidate" and row.grade:
-            other = live[row.id]
-            first, second = ("TIE", "TIE") if row.grade == other.grade else ("1", "2") if row.grade < other.grade else ("2", "1")
-            if draw.random() > steady:
-                second = "1"
-                first = "1"
-            one, two = pairwise.Preference(first, "It names the right port."), pairwise.Preference(second, "It is nearer to the answer.")
-            yield pairwise.settle(row.id, row.answer, other.answer, one, two)
+        if row.role != "candidate" or not row.grade:
+            continue
+        other = live[row.id]
+        if row.answer == other.answer:
+            yield pairwise.same(row.id, row.answer)
+            continue
+        said = ("TIE", "TIE") if row.grade == other.grade else ("1", "2") if row.grade < other.grade else ("2", "1")
+        first, second = said if draw.random() < steady else ("1", "1")
+        one, two = pairwise.Preference(first, "It names the right port."), pairwise.Preference(second, "It is nearer to the answer.")
+        yield pairwise.settle(row.id, row.answer, other.answer, one, two)
 
 
 def _run(looks: int, metrics: dict[str, float]) -> ports.TrackedRun:

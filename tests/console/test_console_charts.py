@@ -99,7 +99,7 @@ def test_differences_show_each_interval_beside_its_limit() -> None:
     figure = charts.differences(found[:1], theme.LIGHT)
     assert [list(trace.x) for trace in figure.data] == [[-1.0, 7.000000000000001], [3.0], [-2.0]]
     assert figure.data[1].y == ("A-rate (≥ -2.0)",)
-    assert figure.data[1].text == ("-1.0 … +7.0",)
+    assert [note.text for note in figure.layout.annotations] == ["-1.0 … +7.0"]
     assert figure.data[1].marker.color == theme.LIGHT.good
     muted = charts.differences(found, theme.LIGHT).data[3]
     assert (muted.y, muted.marker.symbol, muted.marker.color) == (("net preference (≥ -2.0)",), "diamond-open", theme.LIGHT.muted)
