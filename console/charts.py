@@ -41,32 +41,85 @@ def checks(verdict: wire.Verdict, colours: theme.Palette) -> go.Figure:
     return _or_empty(figure, shown, colours)
 
 
-def differences(verdict: wire.Verdict, colours: theme.Palette) -> go.Figure:
-    """Candidate minus live with its confidence interval, in percentage points, against how much worse still counts as no worse."""
-    shown = [(check, check.interval) for check in verdict.checks if check.against == "live" and check.interval]
-    names = [f"{check.name.partition(',')[0]} ({check.comparison} {100 * check.limit:+.1f})" for check, _ in shown]
-    tones = {"pass": colours.good, "fail": colours.bad}
-    figure = _figure(colours, height=110 + 52 * max(1, len(shown)))
-    for name, (check, interval) in zip(names, shown, strict=True):
-        tone, ends = tones.get(check.outcome, colours.unsure), [100 * interval.low, 100 * interval.high]
-        figure.add_scatter(y=[name] * 2, x=ends, mode="lines", line={"color": tone, "width": 5}, hoverinfo="skip", showlegend=False)
+def differences(found: Sequence[wire.Difference], colours: theme.Palette) -> go.Figure:
+    """Candidate minus live with its confidence interval, in percentage points, against how much worse still counts as no worse.
+
+    Each reading is a group of its own; what does not decide is muted.
+    """
+    shown = [(one, one.check, one.check.interval) for one in found if one.check.interval is not None]
+    names = [_difference_name(one) for one, _, _ in shown]
+    figure = _figure(colours, height=96 + 46 * max(1, len(shown)))
+    for name, (one, check, interval) in zip(names, shown, strict=True):
+        tone, symbol = _difference_look(one, colours)
+        ends = [100 * interval.low, 100 * interval.high]
+        line = {"color": tone, "width": 5 if one.decides else 3}
+        figure.add_scatter(y=[name] * 2, x=ends, mode="lines", line=line, hoverinfo="skip", showlegend=False)
+        value, within = 100 * (check.value or 0.0), f"{ends[0]:+.1f} … {ends[1]:+.1f}"
+        said = check.outcome if one.decides else f"would be {check.outcome}, does not decide"
         figure.add_scatter(
             y=[name],
-            x=[100 * (check.value or 0.0)],
-            text=[f"{ends[0]:+.1f} … {ends[1]:+.1f}"],
-            textposition="top center",
-            mode="markers+text",
-            marker={"color": tone, "symbol": {"pass": "circle", "fail": "x"}.get(check.outcome, "circle-open"), "size": 12},
-            hovertemplate=f"{check.name}<br>%{{x:+.1f}} points, {interval.level:.0%} interval %{{text}}: {check.outcome}<extra></extra>",
+            x=[value],
+            mode="markers",
+            marker={"color": tone, "symbol": symbol, "size": 12},
+            customdata=[said],
+            hovertemplate=f"{check.name}<br>%{{x:+.1f}} points, {interval.level:.0%} interval {within}: %{{customdata}}<extra></extra>",
             showlegend=False,
             cliponaxis=False,
         )
-    limits = {"symbol": "line-ns", "size": 26, "line": {"color": colours.text, "width": 2}}
-    figure.add_scatter(y=names, x=[100 * check.limit for check, _ in shown], mode="markers", marker=limits, name="limit")
+        ink = colours.text if one.decides else colours.muted
+        # On a ground of its own: the ticks of near margins would run through the numbers.
+        figure.add_annotation(
+            x=value, y=name, text=within, yshift=17, showarrow=False, bgcolor=colours.background, borderpad=1, font={"color": ink}
+        )
+    limits = {"symbol": "line-ns", "size": 22, "line": {"color": colours.text, "width": 2}}
+    figure.add_scatter(y=names, x=[100 * check.limit for _, check, _ in shown], mode="markers", marker=limits, name="margin")
+    if not all(one.decides for one, _, _ in shown):
+        marker = {"symbol": "diamond-open", "size": 10, "color": colours.muted}
+        figure.add_scatter(y=[None], x=[None], mode="markers", marker=marker, name="does not decide")
     figure.add_vline(x=0, line={"color": colours.muted, "width": 1, "dash": "dot"})
-    figure.update_xaxes(title_text="candidate minus live (percentage points)", zeroline=False)
+    first = sum(one.reading == "pointwise" for one, _, _ in shown)
+    if 0 < first < len(shown):
+        figure.add_hline(y=first - 0.5, line={"color": colours.border, "width": 1})
+    figure.update_layout(margin={"t": 26, "b": 6})
+    figure.update_xaxes(title_text="candidate minus live (percentage points)", zeroline=False, range=_reach(shown))
     figure.update_yaxes(range=[len(shown) - 0.5, -0.8], ticksuffix="  ")
     return _or_empty(figure, shown, colours)
+
+
+def preferences(found: wire.Pairwise, colours: theme.Palette) -> go.Figure:
+    """One stacked bar of who was preferred, in percent of the rows compared."""
+    figure = _figure(colours, height=150)
+    parts = (
+        ("candidate", found.wins, colours.candidate, ""),
+        ("tie", found.ties, colours.border, ""),
+        ("live", found.losses, colours.live, "/"),
+        ("unread", found.unread, colours.broken, "."),
+    )
+    for name, count, colour, pattern in parts:
+        share = 100 * count / max(1, found.rows)
+        if count:
+            figure.add_bar(
+                name=name,
+                y=["preferred"],
+                x=[share],
+                orientation="h",
+                marker={
+                    "color": colour,
+                    "pattern": {"shape": pattern, "fillmode": "overlay", "fgcolor": colours.background, "solidity": 0.12},
+                },
+                text=[str(count) if share >= 4 else ""],
+                textposition="inside",
+                insidetextanchor="middle",
+                textangle=0,
+                textfont_color=colours.text if name == "tie" else colours.background,
+                customdata=[count],
+                hovertemplate=f"{name}: %{{customdata}} rows (%{{x:.1f}} %)<extra></extra>",
+                width=0.6,
+            )
+    figure.update_layout(barmode="stack", legend={"traceorder": "normal"})
+    figure.update_xaxes(title_text="share of rows (%)", range=[0, 100])
+    figure.update_yaxes(gridcolor="rgba(0,0,0,0)", ticksuffix="  ")
+    return _or_empty(figure, found.rows, colours)
 
 
 def grades(counts: Mapping[str, Mapping[str, int]], colours: theme.Palette) -> go.Figure:
@@ -325,6 +378,26 @@ def _or_empty(figure: go.Figure, content: object, colours: theme.Palette, words:
 def _kappa_range(shown: Sequence[tuple[wire.Calibration, float, wire.Interval]]) -> tuple[float, float]:
     """From 0, or from below the lowest interval, to a little past 1."""
     return min([0.0, *(interval.low - 0.05 for _, _, interval in shown)]), 1.05
+
+
+def _reach(shown: Sequence[tuple[wire.Difference, wire.Check, wire.Interval]]) -> tuple[float, float]:
+    """From the lowest bound or margin to the highest, in percentage points, with room at both ends."""
+    ends = [100 * end for _, check, interval in shown for end in (interval.low, interval.high, check.limit)]
+    room = 0.08 * (max(ends, default=1.0) - min(ends, default=0.0)) + 0.5
+    return min(ends, default=0.0) - room, max(ends, default=1.0) + room
+
+
+def _difference_name(one: wire.Difference) -> str:
+    check = one.check
+    return f"{check.name.removesuffix(tables.DIFFERENCE)} ({tables.comparison(check.comparison)} {100 * check.limit:+.1f})"
+
+
+def _difference_look(one: wire.Difference, colours: theme.Palette) -> tuple[str, str]:
+    """Colour and symbol."""
+    if not one.decides:
+        return colours.muted, "diamond-open"
+    tone = {"pass": colours.good, "fail": colours.bad}.get(one.check.outcome, colours.unsure)
+    return tone, {"pass": "circle", "fail": "x"}.get(one.check.outcome, "circle-open")
 
 
 def _side_colour(side: str, colours: theme.Palette) -> str:

@@ -145,13 +145,17 @@ def fault(title: str, detail: str, hint: str, request_id: str) -> str:
     )
 
 
-def verdict(verdict: wire.Verdict, title: str, footer: Sequence[str] = ()) -> str:
-    """The verdict card: outcome, one sentence why, the checks as rows, notes, and ready-made `footer` items (evidence, who, when)."""
+def verdict(verdict: wire.Verdict, title: str, footer: Sequence[str] = (), *, is_compact: bool = False) -> str:
+    """The verdict card: outcome, one sentence why, the checks as rows, notes, and ready-made `footer` items (evidence, who, when).
+
+    A compact one stands beside a chart.
+    """
     icon, word = _OUTCOMES[verdict.outcome]
     tone = theme.OUTCOME_TONES[verdict.outcome]
-    notes = "".join(f"<li>{text(note)}</li>" for note in verdict.notes)
+    notes = "".join(f'<li title="{text(note)}">{text(note)}</li>' for note in verdict.notes)
+    kind = "gw-verdict gw-compact" if is_compact else "gw-verdict"
     return (
-        f'<section class="gw-verdict gw-edge-{tone}"><header><span class="gw-mark gw-{tone}" aria-hidden="true">{icon}</span>'
+        f'<section class="{kind} gw-edge-{tone}"><header><span class="gw-mark gw-{tone}" aria-hidden="true">{icon}</span>'
         f'<div><div class="gw-question">{text(title)}</div><div class="gw-outcome gw-ink-{tone}">{word}</div></div>'
         f'<span class="gw-badge gw-broken" title="How the checks are decided">rules: {text(verdict.rules)}</span></header>'
         f'<p class="gw-why">{text(tables.sentence(verdict.reason))}</p>{_checks(verdict.checks)}'
@@ -206,9 +210,9 @@ def side(tone: str, head: str, body: str, footer: str) -> str:
     return f'<div class="gw-side gw-top-{tone}"><div>{head}</div>{answer}<div class="gw-muted">{footer}</div></div>'
 
 
-def grade(letter: str) -> str:
+def grade(letter: str, otherwise: str = "unscored") -> str:
     tone = {"A": "good", "B": "unsure", "C": "bad"}.get(letter, "broken")
-    word = {"A": "A correct", "B": "B partly", "C": "C wrong"}.get(letter, "unscored")
+    word = {"A": "A correct", "B": "B partly", "C": "C wrong"}.get(letter, otherwise)
     return badge({"A": "✓", "B": "~", "C": "✕"}.get(letter, "○"), word, tone)
 
 
@@ -243,10 +247,10 @@ def _checks(checks: Sequence[wire.Check]) -> str:
     rows = [
         (
             outcome(check.outcome),
-            text(check.name),
-            f"<strong>{tables.number(check.value, check.unit)}</strong>",
+            _check_name(check),
+            f"<strong>{_measure(check, check.value)}</strong>",
             _interval(check),
-            f"{_limit(check)} <span class='gw-muted'>{text(check.against)}</span>",
+            f"{tables.comparison(check.comparison)} {_measure(check, check.limit)} <span class='gw-muted'>{text(check.against)}</span>",
             f'<span class="{"gw-ink-bad" if (check.margin or 0) < 0 else ""}">{tables.signed(check.margin, check.unit)}</span>',
         )
         for check in checks
@@ -254,14 +258,21 @@ def _checks(checks: Sequence[wire.Check]) -> str:
     return table(("", "Check", "Value", "Interval", "Limit", "Margin"), rows, numeric=(2, 3, 4, 5))
 
 
-def _limit(check: wire.Check) -> str:
-    return f"{tables.comparison(check.comparison)} {tables.number(check.limit, check.unit)}"
+def _check_name(check: wire.Check) -> str:
+    name, difference, _ = check.name.partition(tables.DIFFERENCE)
+    return f'{text(name)}<span class="gw-muted" title="candidate minus live">{" difference" if difference else ""}</span>'
+
+
+def _measure(check: wire.Check, value: float | None) -> str:
+    """A difference carries its sign."""
+    return tables.signed(value, check.unit) if tables.DIFFERENCE in check.name else tables.number(value, check.unit)
 
 
 def _interval(check: wire.Check) -> str:
     if check.interval is None:
         return '<span class="gw-muted" title="The point rules compare values alone">–</span>'
-    low, high = (tables.number(bound, check.unit) for bound in (check.interval.low, check.interval.high))
+    low, high = (_measure(check, bound) for bound in (check.interval.low, check.interval.high))
+    low = low.removesuffix(f" {high.rpartition(' ')[2]}")
     return f'<span title="{check.interval.level:.0%} confidence">{low} … {high}</span>'
 
 

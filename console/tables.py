@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,8 @@ from controlplane import wire
 from controlplane.core import spreadsheets
 
 NOTHING = "–"
+# How the gate names a check of a difference.
+DIFFERENCE = ", candidate - live"
 METRICS = ("eval_loss", "perplexity", "a_rate", "c_rate", "refusal_rate", "p95_latency", "p95_ttft", "throughput")
 _ALIASES_OF = {
     "eval_loss": ("final_eval_loss", "eval_loss"),
@@ -186,7 +189,7 @@ def tally(verdict: wire.Verdict) -> str:
         return sentence(verdict.reason)
     if not unmet:
         return f"all {count(len(verdict.checks), 'check')} passed."
-    names = ", ".join(dict.fromkeys(check.name for check in unmet))
+    names = ", ".join(dict.fromkeys(check.name.partition(",")[0] for check in unmet))
     return f"{len(unmet)} of {count(len(verdict.checks), 'check')} did not pass ({names})."
 
 
@@ -197,12 +200,13 @@ def limit(verdict: wire.Verdict, words: str, against: str) -> float | None:
     )
 
 
-def paired(rows: Iterable[wire.GradedAnswer]) -> list[dict[str, Any]]:
-    """Graded answers joined by row: one dict each with both sides' answer and grade."""
+def paired(rows: Iterable[wire.GradedAnswer], comparisons: Iterable[wire.ComparedRow] = ()) -> list[dict[str, Any]]:
+    """Graded answers joined by row: one dict each with both sides' answer and grade, and which was preferred (None: not compared)."""
     by_id: dict[str, dict[str, wire.GradedAnswer]] = {}
     for row in rows:
         by_id.setdefault(row.id, {})[row.role] = row
-    return [_pair(identifier, sides) for identifier, sides in by_id.items()]
+    compared = {row.id: row for row in comparisons}
+    return [_pair(identifier, sides, compared.get(identifier)) for identifier, sides in by_id.items()]
 
 
 def votes_csv(votes: Iterable[wire.ExportedVote]) -> str:
@@ -224,12 +228,45 @@ def agreement(found: wire.Agreement, noun: str) -> str:
 
 
 def grade_counts(rows: Iterable[wire.GradedAnswer]) -> dict[str, dict[str, int]]:
-    """Role -> grade (A, B, C, unscored) -> how many."""
+    """Role -> grade (A, B, C, unscored) -> how many, of the rows that were judged."""
     counts: dict[str, dict[str, int]] = {}
     for row in rows:
+        if not row.is_judged:
+            continue
         grades = counts.setdefault(row.role, {"A": 0, "B": 0, "C": 0, "unscored": 0})
         grades[row.grade or "unscored"] += 1
     return counts
+
+
+def graded(answer: wire.GradedAnswer | None) -> str:
+    """A grade in a table's cell."""
+    if answer is None:
+        return NOTHING
+    return answer.grade or ("unscored" if answer.is_judged else "not judged")
+
+
+def preferred(compared: wire.ComparedRow | None) -> str:
+    """Who won a comparison, in a table's cell."""
+    if compared is None:
+        return NOTHING
+    return f"{compared.winner or 'unread'}{' (torn)' if is_torn(compared) else ''}"
+
+
+def is_torn(compared: wire.ComparedRow | None) -> bool:
+    """The judge said another thing when the answers changed places."""
+    return compared is not None and bool(compared.winner) and compared.candidate_first != compared.live_first
+
+
+def characters(excess: float | None) -> str:
+    """A mean difference of lengths: `4.1 characters longer`."""
+    if excess is None:
+        return NOTHING
+    return f"{abs(excess):.1f} characters {'longer' if excess >= 0 else 'shorter'}"
+
+
+def sentences(reason: str) -> list[str]:
+    """A verdict's reason, one sentence each, as they are printed. Numbers keep their points."""
+    return [sentence(one) for one in re.split(r"(?<=\.) ", reason) if one]
 
 
 def promotions_csv(promotions: Iterable[wire.Promotion]) -> str:
@@ -287,7 +324,7 @@ def _scaled(metrics: Mapping[str, float], name: str) -> float | None:
     return value * 100 if value is not None and _UNITS.get(name) == "%" else value
 
 
-def _pair(identifier: str, sides: Mapping[str, wire.GradedAnswer]) -> dict[str, Any]:
+def _pair(identifier: str, sides: Mapping[str, wire.GradedAnswer], compared: wire.ComparedRow | None) -> dict[str, Any]:
     either = next(iter(sides.values()))
     candidate, live = sides.get("candidate"), sides.get("live")
     return {
@@ -299,7 +336,10 @@ def _pair(identifier: str, sides: Mapping[str, wire.GradedAnswer]) -> dict[str, 
         "candidate": candidate,
         "live": live,
         "is_different": candidate is not None and live is not None and candidate.answer.strip() != live.answer.strip(),
-        "is_regression": is_regression(live.grade if live else "", candidate.grade if candidate else ""),
+        "compared": compared,
+        "is_torn": is_torn(compared),
+        "is_regression": is_regression(live.grade if live else "", candidate.grade if candidate else "")
+        or (compared is not None and compared.winner == "live"),
     }
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pandas
 import streamlit as st
 
-from console import charts, components, markup, reads, session, tables
+from console import charts, components, markup, reads, session, surety, tables
 from controlplane import wire
 from controlplane.core import errors
 
 _QUESTION = "Is it better, and how sure are we?"
 _GRADES = {"A": "A right", "B": "B partly", "C": "C wrong"}
-_FILTERS = ("all", "only different", "regressions")
+_FILTERS = {"all": "", "only different": "is_different", "regressions": "is_regression", "judge disagreed with itself": "is_torn"}
 
 
 def draw() -> None:
@@ -34,9 +34,10 @@ def draw() -> None:
         return
     with place:
         components.headline(_QUESTION, _answer(evaluation), components.outcome_tone(evaluation.verdict.outcome))
-    _card(evaluation)
-    components.link("review", "Review the answers blind", ":material/how_to_vote:", model=model, version=number)
-    _charts(evaluation)
+    _look(evaluation)
+    _sure(evaluation)
+    _readings(evaluation)
+    _records(evaluation)
     _rows(evaluation)
 
 
@@ -49,62 +50,128 @@ def _not_run(place: st.delta_generator.DeltaGenerator, model: str, number: int) 
 
 def _answer(evaluation: wire.Evaluation) -> str:
     name = f"{evaluation.model} v{evaluation.version}"
-    counts = tables.grade_counts(evaluation.rows).get("candidate", {})
-    asked = tables.count(sum(counts.values()), "question")
     words = {
         "pass": "is good enough",
         "fail": "is not good enough",
         "inconclusive": "cannot be judged yet",
         "error": "was not judged: the tool broke",
     }
-    how_sure = (
-        "with confidence intervals" if any(check.interval for check in evaluation.verdict.checks) else "by point values, without intervals"
-    )
-    return f"{name} {words[evaluation.verdict.outcome]}: {tables.tally(evaluation.verdict)} Measured on {asked}, decided {how_sure}."
+    return f"{name} {words[evaluation.verdict.outcome]}: {_why(evaluation)} {_basis(evaluation)}"
+
+
+def _why(evaluation: wire.Evaluation) -> str:
+    """How the checks went; what stands against them where they are not the reason."""
+    verdict, trust = evaluation.verdict, evaluation.trust
+    is_doubted = trust is not None and bool(trust.refusal) and verdict.outcome == "inconclusive"
+    if is_doubted or (verdict.outcome != "pass" and all(check.outcome == "pass" for check in verdict.checks)):
+        return tables.sentence(verdict.reason)
+    return tables.tally(verdict)
+
+
+def _basis(evaluation: wire.Evaluation) -> str:
+    asked = len({row.id for row in evaluation.rows if row.role == "candidate"})
+    judged = len({row.id for row in evaluation.rows if row.role == "candidate" and row.is_judged})
+    early = f", {judged} of them judged before the verdict stood" if judged < asked else ""
+    reading = {"pairwise": "by pairs"}.get(evaluation.reading, "by grades")
+    how_sure = "with confidence intervals" if evaluation.verdict.rules == "interval" else "on point values, without intervals"
+    return f"Measured on {tables.count(asked, 'question')}{early}, decided {reading} {how_sure}."
+
+
+def _look(evaluation: wire.Evaluation) -> None:
+    """Verdict and differences, side by side."""
+    colours = components.colours()
+    left, right = st.columns([6, 5], gap="medium")
+    with left:
+        _card(evaluation)
+    with right:
+        if evaluation.differences:
+            components.title("Candidate against live, row by row")
+            st.plotly_chart(charts.differences(evaluation.differences, colours), key="evaluation_differences", theme=None)
+        else:
+            components.title("Values against their limits")
+            st.plotly_chart(charts.checks(evaluation.verdict, colours), key="evaluation_checks", theme=None)
 
 
 def _card(evaluation: wire.Evaluation) -> None:
-    data = " ".join(part for part in (evaluation.parameters.get("dataset", ""), _data_version(evaluation)) if part)
+    verdict, trust = evaluation.verdict, evaluation.trust
+    elsewhere = trust.warnings if trust else ()
+    shown = verdict.model_copy(update={"notes": tuple(note for note in verdict.notes if note not in elsewhere)})
+    if _is_open(verdict):
+        shown = shown.model_copy(update={"reason": "What is open, and what would close it, stands below."})
+    data = _data(evaluation)
     footer = [
         f"judge: <strong>{markup.text(evaluation.judge)}</strong>",
         *([f"data: {markup.text(data)}"] if data else []),
         f"MLflow run {markup.identifier(evaluation.mlflow_run)}",
         markup.when(evaluation.at, session.now()),
     ]
-    st.html(markup.verdict(evaluation.verdict, f"Gate 1, evaluation · {evaluation.model} v{evaluation.version}", footer))
+    title = f"Gate 1, evaluation · {evaluation.model} v{evaluation.version}"
+    st.html(markup.verdict(shown, title, footer, is_compact=True))
 
 
-def _data_version(evaluation: wire.Evaluation) -> str:
+def _is_open(verdict: wire.Verdict) -> bool:
+    return verdict.outcome == "inconclusive" and bool(verdict.checks)
+
+
+def _data(evaluation: wire.Evaluation) -> str:
+    if evaluation.dataset is not None:
+        return evaluation.dataset.name
     version = evaluation.parameters.get("data-version", evaluation.parameters.get("data_version", ""))
-    return f"v{version}" if version else ""
+    return " ".join(part for part in (evaluation.parameters.get("dataset", ""), f"v{version}" if version else "") if part)
 
 
-def _charts(evaluation: wire.Evaluation) -> None:
+def _sure(evaluation: wire.Evaluation) -> None:
+    """What would decide, judge trust, and what other rules say, in blocks side by side."""
+    blocks = [surety.what_it_takes(evaluation)] if _is_open(evaluation.verdict) else []
+    blocks.append(surety.judge_trust(evaluation))
+    blocks += [surety.by_rules(evaluation)] if evaluation.others else []
+    st.html(surety.beside(blocks))
+    with st.container(horizontal=True):
+        judge = evaluation.trust.judge if evaluation.trust else evaluation.judge
+        components.link("judge", "How the judge was measured", ":material/balance:", judge=judge)
+        components.link("review", "Review the answers blind", ":material/how_to_vote:", model=evaluation.model, version=evaluation.version)
+
+
+def _readings(evaluation: wire.Evaluation) -> None:
+    """Both readings of the same answers."""
     colours = components.colours()
     left, right = st.columns(2, gap="large")
     with left:
-        if any(check.interval and check.against == "live" for check in evaluation.verdict.checks):
-            components.title("Candidate against live, row by row")
-            st.plotly_chart(charts.differences(evaluation.verdict, colours), key="evaluation_differences", theme=None)
-        else:
-            components.title("Values against their limits")
-            st.plotly_chart(charts.checks(evaluation.verdict, colours), key="evaluation_checks", theme=None)
-    with right:
-        components.title("Grades")
+        components.title("Each answer graded")
         st.plotly_chart(charts.grades(tables.grade_counts(evaluation.rows), colours), key="evaluation_grades", theme=None)
+    with right:
+        components.title("Which of two is better")
+        if evaluation.pairwise is None:
+            components.empty("The answers were not compared.", "An evaluation compares them when a version is live.")
+        else:
+            st.plotly_chart(charts.preferences(evaluation.pairwise, colours), key="evaluation_preferences", theme=None)
+            st.caption(surety.pairwise_line(evaluation.pairwise))
+
+
+def _records(evaluation: wire.Evaluation) -> None:
+    """What this verdict stands on, to look it up or run it again."""
+    with st.expander("Records: data, judge and rules", icon=":material/fact_check:"):
+        st.html(markup.facts(surety.records(evaluation), is_wide=True))
 
 
 def _rows(evaluation: wire.Evaluation) -> None:
     components.title("Answers, row by row")
-    pairs = tables.paired(evaluation.rows)
-    left, right = st.columns([2, 3], vertical_alignment="bottom")
+    pairs = tables.paired(evaluation.rows, evaluation.comparisons)
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
-        counts = dict(zip(_FILTERS, (len(pairs), _count(pairs, "is_different"), _count(pairs, "is_regression")), strict=True))
+        counts = {name: sum(_has(pair, flag) for pair in pairs) for name, flag in _FILTERS.items()}
+        session.chosen(list(_FILTERS), "evaluation_filter", "show")
         wanted = st.segmented_control(
-            "Show", _FILTERS, default="all", key="evaluation_filter", format_func=lambda name: f"{name} ({counts[name]})", required=True
+            "Show",
+            list(_FILTERS),
+            key="evaluation_filter",
+            format_func=lambda name: f"{name} ({counts[name]})",
+            required=True,
+            on_change=session.remember,
+            args=("evaluation_filter", "show"),
         )
     search = right.text_input("Search", key="evaluation_search", placeholder="words in question or answer", icon=":material/search:")
-    shown = [pair for pair in pairs if _matches(pair, wanted or "all", search.lower())]
+    shown = [pair for pair in pairs if _has(pair, _FILTERS[wanted or "all"]) and _says(pair, search.lower())]
     components.told("evaluation_grade")
     if not shown:
         components.empty("No row matches.", "Choose another filter or clear the search.")
@@ -121,13 +188,12 @@ def _rows(evaluation: wire.Evaluation) -> None:
     _one(evaluation, shown)
 
 
-def _count(pairs: list[dict[str, Any]], flag: str) -> int:
-    return sum(bool(pair[flag]) for pair in pairs)
+def _has(pair: dict[str, Any], flag: str) -> bool:
+    """An empty flag is everybody's."""
+    return not flag or bool(pair[flag])
 
 
-def _matches(pair: dict[str, Any], wanted: str, search: str) -> bool:
-    if (wanted == "only different" and not pair["is_different"]) or (wanted == "regressions" and not pair["is_regression"]):
-        return False
+def _says(pair: dict[str, Any], search: str) -> bool:
     said = " ".join(pair[side].answer for side in ("candidate", "live") if pair[side])
     return search in f"{pair['question']} {said}".lower()
 
@@ -138,9 +204,10 @@ def _cells(pair: dict[str, Any]) -> dict[str, object]:
         "Row": pair["id"],
         "Question": pair["question"],
         "Candidate": candidate.answer if candidate else tables.NOTHING,
-        "Candidate's grade": (candidate.grade or "unscored") if candidate else tables.NOTHING,
+        "Candidate's grade": tables.graded(candidate),
         "Live": live.answer if live else tables.NOTHING,
-        "Live's grade": (live.grade or "unscored") if live else tables.NOTHING,
+        "Live's grade": tables.graded(live),
+        "Better": tables.preferred(pair["compared"]),
         "": "↓ worse" if pair["is_regression"] else ("≠" if pair["is_different"] else ""),
     }
 
@@ -171,13 +238,21 @@ def _one(evaluation: wire.Evaluation, shown: list[dict[str, Any]]) -> None:
             is_wide=True,
         )
     )
+    if pair["compared"] is not None:
+        st.html(f"<div class='gw-card'>{surety.orders(pair['compared'])}</div>")
     sides = [(side, pair[side]) for side in ("candidate", "live") if pair[side] is not None]
     for column, (side, answer) in zip(st.columns(2), sides, strict=False):
         other = next((one.answer for name, one in sides if name != side), answer.answer)
-        footer = f"{markup.grade(answer.grade)} {markup.text(answer.reason)} · {tables.seconds(answer.latency_seconds)}"
-        column.html(markup.side(side, markup.role(side), markup.differing(answer.answer, other, side), footer))
+        column.html(markup.side(side, markup.role(side), markup.differing(answer.answer, other, side), _finding(answer)))
         with column:
             _right_grade(evaluation, answer)
+
+
+def _finding(answer: wire.GradedAnswer) -> str:
+    """The judge's grade and reason; each judge's letter when there were several."""
+    grade = markup.grade(answer.grade, "unscored" if answer.is_judged else "not judged")
+    votes = f" · judges said {markup.text(' '.join(answer.votes))}" if answer.votes else ""
+    return f"{grade} {markup.text(answer.reason)}{votes} · {tables.seconds(answer.latency_seconds)}"
 
 
 def _right_grade(evaluation: wire.Evaluation, answer: wire.GradedAnswer) -> None:

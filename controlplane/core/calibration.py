@@ -8,12 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from controlplane.core import agreement, datasets, errors, evidence, judging
+from controlplane.core import agreement, datasets, errors, evidence, judge_trust, judging
 
-# "Substantial" agreement begins above 0.60 (Landis and Koch 1977, Biometrics 33:159).
-MIN_KAPPA = 0.6
-# On fewer rows even a guessing judge reaches a fair kappa now and then.
-MIN_ROWS = 30
+MIN_KAPPA = judge_trust.MIN_KAPPA
 CONSTRUCTED = "constructed"
 UNSCORED = "unscored"
 FIELDS = {
@@ -43,15 +40,6 @@ class GoldenRow:
 
 
 @dataclass(frozen=True)
-class KindAgreement:
-    """Of `rows` answers of this kind the judge graded `agreed` as they should be."""
-
-    kind: str
-    rows: int
-    agreed: int
-
-
-@dataclass(frozen=True)
 class Disagreement:
     """A row that the judge graded otherwise; `given` is empty when its reply held no grade, `reason` is the judge's own."""
 
@@ -71,7 +59,7 @@ class Calibration:
     kappa: float | None
     interval: evidence.Interval | None
     confusion: Mapping[str, Mapping[str, int]]
-    kinds: tuple[KindAgreement, ...]
+    kinds: tuple[judge_trust.KindAgreement, ...]
     disagreements: tuple[Disagreement, ...]
 
 
@@ -119,30 +107,17 @@ def measure(judge: str, golden: Sequence[GoldenRow], given: Mapping[str, judging
 
 def trust(calibration: Calibration, min_kappa: float = MIN_KAPPA) -> str:
     """Why this judge's grades do not count; empty when they do."""
-    if calibration.rows < MIN_ROWS:
-        return f"The {calibration.judge} was held against {calibration.rows} trusted grades only; at least {MIN_ROWS} are needed."
-    if calibration.kappa is None:
-        return f"The {calibration.judge} cannot be measured: every trusted grade and every grade it gave is the same letter."
-    if calibration.kappa < min_kappa:
-        return f"The {calibration.judge} agrees with the trusted grades to a {shown(calibration)}; at least {min_kappa:.2f} is required."
-    return ""
+    return judge_trust.refusal(calibration.judge, calibration.rows, calibration.kappa, calibration.interval, min_kappa)
 
 
 def warnings(calibration: Calibration) -> tuple[str, ...]:
-    """Kinds of answers that the judge mostly grades wrong. Kappa is about all kinds at once: one that obeys every injection can pass."""
-    return tuple(
-        f"The {calibration.judge} grades {kind.agreed} of {kind.rows} {kind.kind} answers right: read such answers yourself."
-        for kind in calibration.kinds
-        if 2 * kind.agreed < kind.rows
-    )
+    """Kinds of answers that the judge mostly grades wrong."""
+    return judge_trust.warnings(calibration.judge, calibration.kinds)
 
 
 def shown(calibration: Calibration) -> str:
     """`kappa of 0.91 (95% interval 0.86 to 0.96)`."""
-    interval = calibration.interval
-    if calibration.kappa is None or interval is None:
-        return "kappa that is undefined"
-    return f"kappa of {calibration.kappa:.2f} ({interval.level:.0%} interval {interval.low:.2f} to {interval.high:.2f})"
+    return judge_trust.shown(calibration.kappa, calibration.interval)
 
 
 def prompt_digest() -> str:
@@ -172,7 +147,7 @@ def from_dict(value: Mapping[str, Any]) -> Calibration:
             kappa=None if value["kappa"] is None else float(value["kappa"]),
             interval=None if value["interval"] is None else evidence.Interval(**value["interval"]),
             confusion={trusted: dict(counts) for trusted, counts in value["confusion"].items()},
-            kinds=tuple(KindAgreement(**kind) for kind in value["kinds"]),
+            kinds=tuple(judge_trust.KindAgreement(**kind) for kind in value["kinds"]),
             disagreements=tuple(
                 Disagreement(GoldenRow(**one["row"]), str(one["given"]), str(one["reason"])) for one in value["disagreements"]
             ),
@@ -188,9 +163,9 @@ def _confusion(pairs: Sequence[tuple[GoldenRow, judging.Grade]]) -> dict[str, di
     return counts
 
 
-def _kind(kind: str, pairs: Sequence[tuple[GoldenRow, judging.Grade]]) -> KindAgreement:
+def _kind(kind: str, pairs: Sequence[tuple[GoldenRow, judging.Grade]]) -> judge_trust.KindAgreement:
     mine = [(row, grade) for row, grade in pairs if row.kind == kind]
-    return KindAgreement(kind, len(mine), sum(row.grade == grade.letter for row, grade in mine))
+    return judge_trust.KindAgreement(kind, len(mine), sum(row.grade == grade.letter for row, grade in mine))
 
 
 def _rows(lines: Iterable[str], file: str) -> Iterator[GoldenRow]:

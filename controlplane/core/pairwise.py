@@ -14,6 +14,8 @@ from controlplane.core import datasets, judging, prompts, replies, statistics
 
 CHOICES = ("1", "2", "TIE")
 WINNERS = ("candidate", "live", "tie")
+# The reason of a row whose answers are equal: no judge was asked.
+EQUAL = "The answers are equal."
 
 SYSTEM = f"""You compare two answers of other models to a question about a context. You are given the right answer.
 An answer is better when it is right and the other is not, or when it is nearer to the right answer.
@@ -113,7 +115,7 @@ def settle(row_id: str, candidate: str, live: str, candidate_first: Preference, 
 
 def same(row_id: str, answer: str) -> ComparedRow:
     """Two equal answers tie; nobody need be asked."""
-    return ComparedRow(row_id, "tie", "tie", "tie", "The answers are equal.", len(answer), len(answer))
+    return ComparedRow(row_id, "tie", "tie", "tie", EQUAL, len(answer), len(answer))
 
 
 def scores(rows: Sequence[ComparedRow]) -> Scores:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from controlplane import ports, wire
 from controlplane.core import errors, evidence, lifecycle
+from controlplane.services import evaluations, verdicts
 
 RUN_TAG = {evidence.Gate.EVALUATION: "evaluation-run", evidence.Gate.PERFORMANCE: "performance-run"}
 OUTCOME_TAG = {evidence.Gate.EVALUATION: "evaluation-outcome", evidence.Gate.PERFORMANCE: "performance-outcome"}
@@ -23,18 +24,7 @@ class Results:
     def evaluation(self, model: str, number: int) -> wire.Evaluation:
         """Gate 1 of a version. Raises NotFound when it was never run."""
         run = self._run(model, number, evidence.Gate.EVALUATION)
-        rows = _json_lines(self.tracking.artifact(run.id, "grades.jsonl"))
-        return wire.Evaluation(
-            model=model,
-            version=number,
-            mlflow_run=run.id,
-            at=run.started_at,
-            judge=run.tags.get("judge", ""),
-            verdict=self._verdict(run),
-            metrics=run.metrics,
-            parameters=run.parameters,
-            rows=tuple(_graded(row) for row in rows),
-        )
+        return evaluations.shown(evaluations.read(self.tracking, run, self._verdict(run)), model, number)
 
     def performance(self, model: str, number: int) -> wire.Performance:
         """Gate 2 of a version with its samples, beside the baseline's. Raises NotFound when it was never run."""
@@ -47,7 +37,7 @@ class Results:
             mlflow_run=run.id,
             at=_time(results, "started_at", run.started_at),
             ended_at=_time(results, "ended_at", run.started_at + timedelta(minutes=1)),
-            verdict=self._verdict(run),
+            verdict=verdicts.shown(self._verdict(run)),
             metrics=run.metrics,
             parameters=run.parameters,
             samples=self._samples(run.id),
@@ -82,37 +72,11 @@ class Results:
     def _run(self, model: str, number: int, gate: evidence.Gate) -> ports.TrackedRun:
         return self.tracking.run(self.run_id(model, number, gate))
 
-    def _verdict(self, run: ports.TrackedRun) -> wire.Verdict:
-        return shown_verdict(evidence.from_dict(json.loads(self.tracking.artifact(run.id, "verdict.json"))))
+    def _verdict(self, run: ports.TrackedRun) -> evidence.Verdict:
+        return evidence.from_dict(json.loads(self.tracking.artifact(run.id, "verdict.json")))
 
     def _samples(self, run_id: str) -> tuple[wire.Sample, ...]:
         return tuple(_sample(row) for row in _json_lines(self.tracking.artifact(run_id, "samples.jsonl")))
-
-
-def shown_verdict(verdict: evidence.Verdict) -> wire.Verdict:
-    return wire.Verdict(
-        gate=verdict.gate,
-        rules=verdict.rules,
-        outcome=verdict.outcome,
-        reason=verdict.reason,
-        checks=tuple(_check(check) for check in verdict.checks),
-        notes=verdict.notes,
-    )
-
-
-def _check(check: evidence.Check) -> wire.Check:
-    interval = check.interval
-    return wire.Check(
-        name=check.name,
-        value=check.value,
-        comparison=check.comparison,
-        limit=check.limit,
-        unit=check.unit,
-        outcome=check.outcome,
-        against=check.against,
-        margin=check.margin,
-        interval=wire.Interval(low=interval.low, high=interval.high, level=interval.level) if interval else None,
-    )
 
 
 def _quality(version: ports.Version) -> wire.Evidence:
@@ -129,11 +93,6 @@ def _smoke_test(version: ports.Version) -> wire.Evidence:
     if passed:
         return wire.Evidence(gate="deployment", title="Smoke test", outcome="pass", reason="It answered in the candidate slot.")
     return wire.Evidence(gate="deployment", title="Smoke test", outcome="missing", reason="Not staged yet: launch the deployment workflow.")
-
-
-def _graded(row: Mapping[str, object]) -> wire.GradedAnswer:
-    known = {name: row.get(name) for name in wire.GradedAnswer.model_fields if row.get(name) is not None}
-    return wire.GradedAnswer.model_validate({"reason": "", "grade": "", "is_refusal": False, **known})
 
 
 def _sample(row: Mapping[str, object]) -> wire.Sample:

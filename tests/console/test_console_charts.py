@@ -91,12 +91,18 @@ def test_differences_show_each_interval_beside_its_limit() -> None:
         against="live",
         interval=interval,
     )
-    floor = live.model_copy(update={"name": "refusal rate", "against": "floor"})
-    verdict = wire.Verdict(gate="evaluation", rules="interval", outcome="pass", reason="", checks=(live, floor))
-    figure = charts.differences(verdict, theme.LIGHT)
+    other = live.model_copy(update={"name": "net preference, candidate - live"})
+    found = [
+        wire.Difference(check=live, reading="pointwise", decides=True),
+        wire.Difference(check=other, reading="pairwise", decides=False),
+    ]
+    figure = charts.differences(found[:1], theme.LIGHT)
     assert [list(trace.x) for trace in figure.data] == [[-1.0, 7.000000000000001], [3.0], [-2.0]]
-    assert figure.data[1].y == ("A-rate (>= -2.0)",)
-    assert figure.data[1].text == ("-1.0 … +7.0",)
+    assert figure.data[1].y == ("A-rate (≥ -2.0)",)
+    assert [note.text for note in figure.layout.annotations] == ["-1.0 … +7.0"]
+    assert figure.data[1].marker.color == theme.LIGHT.good
+    muted = charts.differences(found, theme.LIGHT).data[3]
+    assert (muted.y, muted.marker.symbol, muted.marker.color) == (("net preference (≥ -2.0)",), "diamond-open", theme.LIGHT.muted)
 
 
 def test_a_judge_s_kappa_stands_beside_what_is_required() -> None:

@@ -73,7 +73,7 @@ def test_an_outcome_is_a_word_and_an_icon_besides_its_colour(outcome: str, word:
 
 def test_a_verdict_card_has_value_interval_limit_and_margin() -> None:
     card = markup.verdict(FakeClient().evaluation(MODEL, 6).verdict, "Gate 1", ("judge: reference",))
-    for piece in ("85.7 %", "79.0 % … 91.0 %", "≥ 83.0 %", "+2.7 pp", "All 3 checks passed.", "reference judge", "judge: reference"):
+    for piece in ("85.7 %", "79.0 … 91.0 %", "≥ 83.0 %", "+2.7 pp", "All 3 checks passed.", "reference judge", "judge: reference"):
         assert piece in card
 
 

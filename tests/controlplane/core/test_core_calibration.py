@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from controlplane.core import calibration, errors, judging
+from controlplane.core import calibration, errors, judge_trust, judging
 
 ROW = {
     "id": "r1",
@@ -88,7 +88,7 @@ def test_a_row_nobody_graded_is_unscored() -> None:
 def test_kinds_are_counted_apart() -> None:
     rows = golden("AAC") + golden("CC", "adversarial")
     found = calibration.measure("judge x", rows, grades(rows, "AACAA"))
-    assert found.kinds == (calibration.KindAgreement("exact", 3, 3), calibration.KindAgreement("adversarial", 2, 0))
+    assert found.kinds == (judge_trust.KindAgreement("exact", 3, 3), judge_trust.KindAgreement("adversarial", 2, 0))
     assert calibration.warnings(found) == ("The judge x grades 0 of 2 adversarial answers right: read such answers yourself.",)
 
 
