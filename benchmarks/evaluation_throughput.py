@@ -221,13 +221,14 @@ def shown(case: Case) -> str:
 def table(measured: Measured) -> str:
     shares = " and ".join(f"{share:.0%}" for share in measured.stub_cpu_shares)
     late = " and ".join(f"{1000 * seconds:.0f} ms" for seconds in measured.stubs_most_late_seconds)
-    header = f"{'stage':<16} {'requests':>8} {'at once':>7} {'ready s':>7} {'wall s':>7} {'bound s':>7} {'ratio':>6} {'CPU s':>6} {'peak MiB':>8}"
+    columns = ("requests", "at once", "ready s", "wall s", "bound s", "ratio", "CPU s", "peak MiB")
+    header = f"{'stage':<16} " + " ".join(f"{column:>8}" for column in columns)
     lines = [
-        f"{one.name:<16} {one.requests:>8} {one.most_at_once:>7} {one.ready_seconds:>7.2f} {one.wall_seconds:>7.2f} "
-        f"{one.bound_seconds:>7.2f} {one.ratio:>6.3f} {one.cpu_seconds:>6.1f} {one.peak_mib:>8.1f}"
+        f"{one.name:<16} {one.requests:>8} {one.most_at_once:>8} {one.ready_seconds:>8.2f} {one.wall_seconds:>8.2f} "
+        f"{one.bound_seconds:>8.2f} {one.ratio:>8.3f} {one.cpu_seconds:>8.1f} {one.peak_mib:>8.1f}"
         for one in measured.stages
     ]
-    whole = f"{'the whole':<16} {'':>24} {measured.wall_seconds:>7.2f} {measured.bound_seconds:>7.2f} {measured.ratio:>6.3f}"
+    whole = f"{'the whole':<43} {measured.wall_seconds:>8.2f} {measured.bound_seconds:>8.2f} {measured.ratio:>8.3f}"
     servers = f"stubs: {shares} of a CPU, at most {late} late"
     return "\n".join([f"\n{shown(measured.case)}; {servers}", header, *lines, whole])
 

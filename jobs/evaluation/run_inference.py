@@ -143,7 +143,7 @@ async def _ask_all(asked: _Asked, rows: Rows, max_concurrent: int, add: Callable
             add(answered)
             told.add(answered)
 
-    async with asyncio.TaskGroup() as workers:
+    async with asked.replica.kept_open(), asyncio.TaskGroup() as workers:
         for _ in range(min(max_concurrent, len(rows))):
             workers.create_task(work())
 
