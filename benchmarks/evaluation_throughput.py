@@ -30,6 +30,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).parents[1]
 STUB = Path(__file__).with_name("stub_openai.py")
 GOLDEN_ROWS = sum(1 for line in (ROOT / "controlplane" / "golden" / "ops-qa.jsonl").open(encoding="utf-8") if line.strip())
@@ -75,13 +77,18 @@ class Stage:
 
 @dataclass(frozen=True)
 class Measured:
-    """`stub_cpu_shares`, `stubs_most_late_seconds`: of the server under test and the judge's; near 1, or late, they would be the limit."""
+    """`stub_cpu_shares`, `stubs_most_late_seconds`: of the server under test and the judge's; near 1, or late, they would be the limit.
+
+    `others_cpus`: how many of the machine's `cpus` were busy with what is none of ours. When hardly one is left, the run says little.
+    """
 
     case: Case
     stages: tuple[Stage, ...]
     wall_seconds: float
     stub_cpu_shares: tuple[float, ...]
     stubs_most_late_seconds: tuple[float, ...]
+    others_cpus: float
+    cpus: int
 
     @property
     def bound_seconds(self) -> float:
@@ -105,13 +112,22 @@ def measure(case: Case) -> Measured:
     with tempfile.TemporaryDirectory() as temporary, stub(case, CANDIDATE, LIVE) as tested, stub(case, JUDGE) as judging:
         folder = Path(temporary)
         write_questions(folder / "eval.jsonl", case.rows)
-        started = time.time()
+        started, busy = time.time(), busy_seconds()
         ended = run_all(commands(case, folder, tested, judging), folder)
+        busy = busy_seconds() - busy
         servers = [stats(tested), stats(judging)]
     seen = {name: {key: {**servers[0][key], **servers[1][key]}[name] for key in ("requests", "most_at_once", "first_at")} for name in ended}
     stages = tuple(stage(name, case, seen[name], ended[name], started) for name in ended)
     shares, late = (tuple(server[key] for server in servers) for key in ("cpu_share", "most_late_seconds"))
-    return Measured(case, stages, max(one.at for one in ended.values()) - started, shares, late)
+    wall_seconds = max(one.at for one in ended.values()) - started
+    others = busy / wall_seconds - sum(one.cpu_seconds for one in stages) / wall_seconds - sum(shares)
+    return Measured(case, stages, wall_seconds, shares, late, max(0.0, others), psutil.cpu_count())
+
+
+def busy_seconds() -> float:
+    """Of all processors since the machine started; time that a host took away counts as busy."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0))
 
 
 def stage(name: str, case: Case, seen: dict[str, Any], ended: Ended, started: float) -> Stage:
@@ -230,7 +246,8 @@ def table(measured: Measured) -> str:
     ]
     whole = f"{'the whole':<43} {measured.wall_seconds:>8.2f} {measured.bound_seconds:>8.2f} {measured.ratio:>8.3f}"
     servers = f"stubs: {shares} of a CPU, at most {late} late"
-    return "\n".join([f"\n{shown(measured.case)}; {servers}", header, *lines, whole])
+    others = f"others: {measured.others_cpus:.2f} of {measured.cpus} CPUs"
+    return "\n".join([f"\n{shown(measured.case)}; {servers}; {others}", header, *lines, whole])
 
 
 def as_json(measured: Measured) -> str:

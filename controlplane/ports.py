@@ -201,8 +201,8 @@ class Inference(Protocol):
 
     def chat(self, name: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int, temperature: float = 0.0) -> Answer: ...
 
-    def kept_open(self) -> AbstractAsyncContextManager[None]:
-        """Streams within it share connections, where many follow each other."""
+    def kept_open(self) -> AbstractAsyncContextManager[Inference]:
+        """The same replica for streams that follow each other: they share a connection."""
         ...
 
     def stream(

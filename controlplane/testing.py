@@ -287,8 +287,8 @@ class FakeInference:
         return ports.Answer(" ".join(kept), finish_reason, prompt_tokens, len(kept), None, 0.2)
 
     @asynccontextmanager
-    async def kept_open(self) -> AsyncIterator[None]:
-        yield
+    async def kept_open(self) -> AsyncIterator[FakeInference]:
+        yield self
 
     async def stream(
         self, name: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int, temperature: float = 0.0

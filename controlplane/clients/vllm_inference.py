@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -99,13 +100,11 @@ class VllmReplica:
         return ports.Answer(text, reason, usage["prompt_tokens"], usage["completion_tokens"], None, time.perf_counter() - started)
 
     @asynccontextmanager
-    async def kept_open(self) -> AsyncIterator[None]:
-        """Streams within it share connections, instead of making one each. One event loop at a time."""
-        async with self._client() as self._streaming:
-            try:
-                yield
-            finally:
-                self._streaming = None
+    async def kept_open(self) -> AsyncIterator[VllmReplica]:
+        """The same replica, whose streams follow each other on one connection."""
+        same = copy.copy(self)
+        async with self._connection() as same._streaming:
+            yield same
 
     async def stream(
         self, name: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int, temperature: float = 0.0
@@ -115,7 +114,7 @@ class VllmReplica:
         answer = _Growing(started=time.perf_counter())
         try:
             async with (
-                self._shared_or_own() as http,
+                self._own_or_kept() as http,
                 http.stream("POST", "/v1/chat/completions", json=request, timeout=self._answer_seconds) as response,
             ):
                 if not response.is_success:
@@ -146,12 +145,11 @@ class VllmReplica:
         """vLLM's own version."""
         return str(self._json(self._checked(self._send("GET", "/version")))["version"])
 
-    def _shared_or_own(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
-        return nullcontext(self._streaming) if self._streaming else self._client()
+    def _own_or_kept(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+        return nullcontext(self._streaming) if self._streaming else self._connection()
 
-    def _client(self) -> httpx.AsyncClient:
-        """As many connections as there are streams at once."""
-        limits = httpx.Limits(max_connections=None, keepalive_expiry=IDLE_SECONDS)
+    def _connection(self) -> httpx.AsyncClient:
+        limits = httpx.Limits(keepalive_expiry=IDLE_SECONDS)
         return httpx.AsyncClient(base_url=self.address, headers=self._headers, verify=self._certificates, limits=limits)
 
     def _answers(self, slot: str) -> bool:
