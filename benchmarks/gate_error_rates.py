@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass
 import numpy
 from scipy import stats
 
-from controlplane.core import evidence, gates, interval_gate, intervals, judging, sequential
+from controlplane.core import evidence, gates, interval_gate, intervals, judging, row_order, sequential
 
 UNANSWERABLE = 0.30
 LIVE_A = 0.80
@@ -165,7 +165,7 @@ def draw(generator: numpy.random.Generator, cell: Cell, trials: int) -> Drawn:
     """Refusals do not differ; the gain falls on answerable rows and is spread over all. A row is answered right when its luck is below
     the role's rate; graded so, save where the judge errs."""
     shape = (trials, cell.rows)
-    ids = sequential.order(str(number) for number in range(cell.rows))
+    ids = row_order.order(str(number) for number in range(cell.rows))
     is_answerable = numpy.array([int(one) >= round(UNANSWERABLE * cell.rows) for one in ids])
     luck = generator.random(shape)
     live_luck = numpy.where(generator.random(shape) < SHARED_LUCK, luck, generator.random(shape))

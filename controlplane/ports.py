@@ -6,7 +6,7 @@ Every method may raise `errors.Unreachable` (temporary) or `errors.OutsideError`
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -200,6 +200,10 @@ class Inference(Protocol):
         ...
 
     def chat(self, name: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int, temperature: float = 0.0) -> Answer: ...
+
+    def kept_open(self) -> AbstractAsyncContextManager[Inference]:
+        """The same replica for streams that follow each other: they share a connection."""
+        ...
 
     def stream(
         self, name: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int, temperature: float = 0.0

@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -285,6 +285,10 @@ class FakeInference:
         prompt_tokens = sum(len(message["content"].split()) for message in messages)
         finish_reason = "stop" if kept == words else "length"
         return ports.Answer(" ".join(kept), finish_reason, prompt_tokens, len(kept), None, 0.2)
+
+    @asynccontextmanager
+    async def kept_open(self) -> AsyncIterator[FakeInference]:
+        yield self
 
     async def stream(
         self, name: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int, temperature: float = 0.0

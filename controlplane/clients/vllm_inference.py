@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from controlplane import ports
 from controlplane.core import errors, fingerprints
 
 DONE = "[DONE]"
+# Less than servers keep an idle connection (uvicorn: 5 s), so that no request meets one that is just being closed.
+IDLE_SECONDS = 2.0
 
 
 class VllmReplica:
@@ -41,6 +45,7 @@ class VllmReplica:
             timeout=httpx.Timeout(read_seconds, connect=connect_seconds),
             follow_redirects=True,
         )
+        self._streaming: httpx.AsyncClient | None = None
 
     def close(self) -> None:
         self._http.close()
@@ -94,6 +99,13 @@ class VllmReplica:
         text, reason = choice["message"]["content"] or "", choice["finish_reason"] or ""
         return ports.Answer(text, reason, usage["prompt_tokens"], usage["completion_tokens"], None, time.perf_counter() - started)
 
+    @asynccontextmanager
+    async def kept_open(self) -> AsyncIterator[VllmReplica]:
+        """The same replica, whose streams follow each other on one connection."""
+        same = copy.copy(self)
+        async with self._connection() as same._streaming:
+            yield same
+
     async def stream(
         self, name: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int, temperature: float = 0.0
     ) -> AsyncIterator[ports.Delta]:
@@ -102,7 +114,7 @@ class VllmReplica:
         answer = _Growing(started=time.perf_counter())
         try:
             async with (
-                httpx.AsyncClient(base_url=self.address, headers=self._headers, verify=self._certificates) as http,
+                self._own_or_kept() as http,
                 http.stream("POST", "/v1/chat/completions", json=request, timeout=self._answer_seconds) as response,
             ):
                 if not response.is_success:
@@ -132,6 +144,13 @@ class VllmReplica:
     def version(self) -> str:
         """vLLM's own version."""
         return str(self._json(self._checked(self._send("GET", "/version")))["version"])
+
+    def _own_or_kept(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+        return nullcontext(self._streaming) if self._streaming else self._connection()
+
+    def _connection(self) -> httpx.AsyncClient:
+        limits = httpx.Limits(keepalive_expiry=IDLE_SECONDS)
+        return httpx.AsyncClient(base_url=self.address, headers=self._headers, verify=self._certificates, limits=limits)
 
     def _answers(self, slot: str) -> bool:
         """One token, which makes a server that can find the adapter by itself load it."""

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy
-from scipy import stats
-from statsmodels.stats import inter_rater
+import scipy
 
 from controlplane.core import evidence
 
@@ -28,6 +27,8 @@ def kappa(counts: Sequence[Sequence[int]], level: float = 0.95) -> Kappa | None:
     graders who never disagree, it would have no width; there it is Wilson's interval of the raw agreement, put on kappa's scale.
     None where kappa is undefined: no counts, or everything in one and the same category.
     """
+    from statsmodels.stats import inter_rater  # with pandas behind it, half a second that a judge must not wait before its first request
+
     table = numpy.asarray(counts, float)
     total = float(table.sum())
     expected = float(table.sum(0) @ table.sum(1)) / total**2 if total else 1.0
@@ -37,8 +38,8 @@ def kappa(counts: Sequence[Sequence[int]], level: float = 0.95) -> Kappa | None:
         found = inter_rater.cohens_kappa(table)
     value, spread = float(found.kappa), float(found.std_kappa)
     if spread > NO_SPREAD:
-        low, high = stats.norm.interval(level, value, spread)
+        low, high = scipy.stats.norm.interval(level, value, spread)
     else:
-        raw = stats.binomtest(round(table.trace()), round(total)).proportion_ci(level, method="wilson")
+        raw = scipy.stats.binomtest(round(table.trace()), round(total)).proportion_ci(level, method="wilson")
         low, high = ((bound - expected) / (1 - expected) for bound in (raw.low, raw.high))
     return Kappa(value, evidence.Interval(max(-1.0, float(low)), min(1.0, float(high)), level))

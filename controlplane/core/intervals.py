@@ -10,7 +10,7 @@ import functools
 import math
 from collections.abc import Callable
 
-from scipy import optimize, stats
+import scipy
 
 from controlplane.core import evidence
 
@@ -37,8 +37,8 @@ def paired_difference(gained: float, lost: float, rows: float, level: float = 0.
     if rows <= 0:
         return None
     z, found = _quantile(level), (gained - lost) / rows
-    low = -1.0 if found <= -1 else optimize.brentq(lambda delta: _score(gained, lost, rows, delta) - z, -1.0, found)
-    high = 1.0 if found >= 1 else optimize.brentq(lambda delta: _score(gained, lost, rows, delta) + z, found, 1.0)
+    low = -1.0 if found <= -1 else scipy.optimize.brentq(lambda delta: _score(gained, lost, rows, delta) - z, -1.0, found)
+    high = 1.0 if found >= 1 else scipy.optimize.brentq(lambda delta: _score(gained, lost, rows, delta) + z, found, 1.0)
     return evidence.Interval(float(low), float(high), level)
 
 
@@ -91,4 +91,4 @@ def _score(gained: float, lost: float, rows: float, delta: float) -> float:
 
 @functools.cache
 def _quantile(level: float) -> float:
-    return float(stats.norm.ppf(0.5 + level / 2))
+    return float(scipy.stats.norm.ppf(0.5 + level / 2))

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy
-from statsmodels.stats import inter_rater
 
 UNREAD = "-"
 
@@ -41,6 +40,8 @@ def votes(found: Sequence[str]) -> str:
 
 def agreement(rows: Sequence[str]) -> Agreement:
     """Of `votes` of many rows: Fleiss' kappa (Fleiss 1971, Psychol. Bull. 76:378), by statsmodels."""
+    from statsmodels.stats import inter_rater  # with pandas behind it, half a second that a judge must not wait before its first request
+
     judges = max((len(row) for row in rows), default=0)
     whole = [row for row in rows if len(row) == judges and UNREAD not in row]
     if judges < 2 or not whole:

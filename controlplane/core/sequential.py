@@ -8,15 +8,14 @@ than one try, so the intervals of a look must have a higher level than the one p
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy
-from scipy import optimize, stats
+import scipy
 
-from controlplane.core import errors, evidence, gates, interval_gate, judging
+from controlplane.core import errors, evidence, gates, interval_gate, judging, row_order
 
 # The reason of a row that no judge has seen because the verdict stood before its turn. Such a row counts in no rate of grades.
 NOT_JUDGED = "Not judged: the verdict stood before."
@@ -24,7 +23,7 @@ MOST_LOOKS = 10
 
 # Beyond six standard errors nothing is decided by the normal approximation, nor does a level written as a float tell one from the next.
 _SMALLEST_TAIL = 5e-10
-_NODES, _WEIGHTS = numpy.polynomial.legendre.leggauss(200)
+_NODES = 200
 _LOWEST_DEVIATION = -9.0
 
 
@@ -57,7 +56,7 @@ def decide(
     """
     reached = 0
     unseen = {row.id for row in (*candidate, *(live or ())) if row.reason == NOT_JUDGED}
-    ordered = order({row.id for row in candidate})
+    ordered = row_order.order({row.id for row in candidate})
     for number, size in enumerate(look_sizes(len(ordered), looks), start=1):
         if not unseen.isdisjoint(ordered[:size]):
             break
@@ -75,7 +74,7 @@ def take(
     number: int,
 ) -> Look:
     """Look `number` by itself, whatever the looks before it said."""
-    ordered = order({row.id for row in candidate})
+    ordered = row_order.order({row.id for row in candidate})
     size = look_sizes(len(ordered), looks)[number - 1] if number else 0
     level = levels(looks, thresholds.level)[max(number, 1) - 1]
     verdict = interval_gate.evaluate(candidate, live, thresholds, interval_gate.Judged(frozenset(ordered[:size]), level))
@@ -88,11 +87,6 @@ def take(
 def _noted(verdict: evidence.Verdict, place: str, level: float, promised: float) -> evidence.Verdict:
     note = f"{place}; intervals of A and C at {100 * level:.6g}%, so that all looks together keep {100 * promised:.4g}%."
     return replace(verdict, notes=(*verdict.notes, note))
-
-
-def order(ids: Iterable[str]) -> list[str]:
-    """The order in which to judge rows: by SHA-256 of the id, so that the first rows are a random sample however the file was sorted."""
-    return sorted(ids, key=lambda one: hashlib.sha256(one.encode()).digest())
 
 
 def look_sizes(rows: int, looks: int) -> tuple[int, ...]:
@@ -119,7 +113,7 @@ def levels(looks: int, level: float) -> tuple[float, ...]:
         bound = _bound(density, number, due)
         crossed += density.above(bound * math.sqrt(number))
         density = density.next(bound * math.sqrt(number))
-        found.append(1 - 2 * float(stats.norm.sf(bound)))
+        found.append(1 - 2 * float(scipy.stats.norm.sf(bound)))
     return tuple(found)
 
 
@@ -128,7 +122,7 @@ def spent(fraction: float, alpha: float) -> float:
 
     O'Brien and Fleming's type of spending, 2 - 2 Phi(z_{alpha/2} / sqrt(fraction)) (Lan and DeMets 1983, Biometrika 70:659).
     """
-    return float(2 * stats.norm.sf(stats.norm.isf(alpha / 2) / math.sqrt(fraction)))
+    return float(2 * scipy.stats.norm.sf(scipy.stats.norm.isf(alpha / 2) / math.sqrt(fraction)))
 
 
 @dataclass(frozen=True)
@@ -145,25 +139,33 @@ class _Density:
         return cls(numpy.zeros(1), numpy.ones(1), 1)
 
     def above(self, limit: float) -> float:
-        return float(self.masses @ stats.norm.sf(limit - self.nodes))
+        return float(self.masses @ scipy.stats.norm.sf(limit - self.nodes))
 
     def next(self, limit: float) -> _Density:
         """One step on, for those that stayed below the limit."""
         lowest = _LOWEST_DEVIATION * math.sqrt(self.looks)
         half = (limit - lowest) / 2
-        nodes = lowest + half * (_NODES + 1)
-        at_nodes = stats.norm.pdf(nodes[:, None] - self.nodes) @ self.masses
-        return _Density(nodes, half * _WEIGHTS * at_nodes, self.looks + 1)
+        places, weights = _gauss_legendre()
+        nodes = lowest + half * (places + 1)
+        at_nodes = scipy.stats.norm.pdf(nodes[:, None] - self.nodes) @ self.masses
+        return _Density(nodes, half * weights * at_nodes, self.looks + 1)
+
+
+@functools.cache
+def _gauss_legendre() -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Nodes and weights between -1 and 1."""
+    places, weights = numpy.polynomial.legendre.leggauss(_NODES)
+    return places, weights
 
 
 def _bound(density: _Density, number: int, due: float) -> float:
     """The standard deviation above which `due` of the mass lies."""
-    highest = float(stats.norm.isf(_SMALLEST_TAIL))
+    highest = float(scipy.stats.norm.isf(_SMALLEST_TAIL))
 
     def excess(bound: float) -> float:
         return density.above(bound * math.sqrt(number)) - due
 
-    return highest if excess(highest) >= 0 else float(optimize.brentq(excess, 0.0, highest, xtol=1e-12))
+    return highest if excess(highest) >= 0 else float(scipy.optimize.brentq(excess, 0.0, highest, xtol=1e-12))
 
 
 def _check(looks: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from controlplane import ports
-from controlplane.core import errors, judging, pairwise, refusals
+from controlplane.core import datasets, errors, judging, pairwise, refusals
 from jobs.evaluation import answers
 
 Finding = judging.GradedRow | pairwise.ComparedRow
@@ -18,16 +18,18 @@ Found = TypeVar("Found")
 
 def tasks(judge: ports.Judge, answered: Iterable[answers.Answered], *, compares: bool) -> Iterator[Callable[[], Finding]]:
     """One grading an answer and, when it compares, one comparison for each row that candidate and live have both answered."""
-    waiting: dict[str, answers.Answered] = {}
+    # The text alone, as live may be far behind or never come; None where there is none.
+    waiting: dict[str, str | None] = {}
     for one in answered:
         yield functools.partial(graded, judge, one)
-        if compares and not one.error and one.role in ("candidate", "live"):
-            other = waiting.pop(one.id, None)
-            if other is None:
-                waiting[one.id] = one
-            else:
-                candidate, live = (one, other) if one.role == "candidate" else (other, one)
-                yield functools.partial(compared, judge, candidate, live)
+        if not compares or one.role not in ("candidate", "live"):
+            continue
+        own = None if one.error else one.answer
+        if one.id not in waiting:
+            waiting[one.id] = own
+        elif (other := waiting.pop(one.id)) is not None and own is not None:
+            candidate, live = (own, other) if one.role == "candidate" else (other, own)
+            yield functools.partial(compared, judge, one.row, candidate, live)
 
 
 def graded(judge: ports.Judge, one: answers.Answered) -> judging.GradedRow:
@@ -53,17 +55,20 @@ def row(one: answers.Answered, grade: judging.Grade) -> judging.GradedRow:
     )
 
 
-def compared(judge: ports.Judge, candidate: answers.Answered, live: answers.Answered) -> pairwise.ComparedRow:
-    """In both orders; equal answers tie without asking."""
-    if candidate.answer.strip() == live.answer.strip():
-        return pairwise.same(candidate.id, candidate.answer)
-    first = judge.prefer(candidate.row, candidate.answer, live.answer)
-    second = judge.prefer(candidate.row, live.answer, candidate.answer)
-    return pairwise.settle(candidate.id, candidate.answer, live.answer, first, second)
+def compared(judge: ports.Judge, row: datasets.Row, candidate: str, live: str) -> pairwise.ComparedRow:
+    """The answers to one row in both orders; equal ones tie without asking."""
+    if candidate.strip() == live.strip():
+        return pairwise.same(row.id, candidate)
+    first = judge.prefer(row, candidate, live)
+    second = judge.prefer(row, live, candidate)
+    return pairwise.settle(row.id, candidate, live, first, second)
 
 
 def carry_out(work: Iterable[Callable[[], Found]], max_concurrent: int) -> Iterator[Found]:
-    """What each task found, as it comes; `work` is read only as far as a thread is free.
+    """What each task found, as it comes.
+
+    Of `work` it has read at most `3 * max_concurrent + 1` tasks more than it has yielded: those in hand, those that wait for a thread,
+    those that wait to be taken, and one that finds no room. So memory stays the same, however slow the judge or the taker is.
 
     The threads are daemons: a request to a slow judge must not keep a stopped job alive.
 
@@ -71,7 +76,7 @@ def carry_out(work: Iterable[Callable[[], Found]], max_concurrent: int) -> Itera
         GatewrightError: the judge's first fault that is not about one question; the rest is left undone.
     """
     waiting: queue.Queue[Callable[[], Found] | None] = queue.Queue(maxsize=max_concurrent)
-    done: queue.SimpleQueue[Found | errors.GatewrightError | None] = queue.SimpleQueue()
+    done: queue.Queue[Found | errors.GatewrightError | None] = queue.Queue(maxsize=max_concurrent)
     threading.Thread(target=_feed, args=(work, waiting, done, max_concurrent), daemon=True).start()
     for _ in range(max_concurrent):
         threading.Thread(target=_work, args=(waiting, done), daemon=True).start()
@@ -89,7 +94,7 @@ def carry_out(work: Iterable[Callable[[], Found]], max_concurrent: int) -> Itera
 def _feed(
     work: Iterable[Callable[[], Found]],
     waiting: queue.Queue[Callable[[], Found] | None],
-    done: queue.SimpleQueue[Found | errors.GatewrightError | None],
+    done: queue.Queue[Found | errors.GatewrightError | None],
     threads: int,
 ) -> None:
     try:
@@ -101,7 +106,7 @@ def _feed(
         waiting.put(None)
 
 
-def _work(waiting: queue.Queue[Callable[[], Found] | None], done: queue.SimpleQueue[Found | errors.GatewrightError | None]) -> None:
+def _work(waiting: queue.Queue[Callable[[], Found] | None], done: queue.Queue[Found | errors.GatewrightError | None]) -> None:
     while (task := waiting.get()) is not None:
         try:
             done.put(task())

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from controlplane.core import datasets, errors, sequential
+from controlplane.core import datasets, errors, row_order
 
 
 @dataclass(frozen=True)
 class Questions:
-    """Iterates over the rows by `sequential.order`, so that the first ones are a random sample for every role alike."""
+    """Iterates over the rows by `row_order.order`, so that the first ones are a random sample for every role alike."""
 
     file: Path
     offsets: tuple[int, ...]
@@ -36,7 +36,7 @@ def read(file: Path) -> Questions:
         raise errors.InvalidInput(f"{file} does not exist.", hint="Give the path of an eval split.") from error
     except UnicodeDecodeError as error:
         raise errors.InvalidInput(f"{file} is not UTF-8 text: {error.reason}.", hint="Save it as UTF-8.") from error
-    return Questions(file, tuple(offsets[row_id] for row_id in sequential.order(offsets)))
+    return Questions(file, tuple(offsets[row_id] for row_id in row_order.order(offsets)))
 
 
 def _offsets(lines: BinaryIO, name: str) -> dict[str, int]:

@@ -95,15 +95,15 @@ class _Asked:
     max_tokens: int
     known: Mapping[str, answers.Answered]
 
-    async def answer(self, row: datasets.Row) -> answers.Answered:
-        """A request that fails is an answer with an error."""
+    async def answer(self, row: datasets.Row, replica: ports.Inference) -> answers.Answered:
+        """A request that fails is an answer with an error. `replica`: ours, on a connection kept open."""
         before = self.known.get(row.id)
         if before is not None and before.row == row:
             return before
         answer, error = None, ""
         try:
             messages = prompts.messages(row.question, row.context)
-            async for delta in self.replica.stream(self.slot, messages, max_tokens=self.max_tokens, temperature=0.0):
+            async for delta in replica.stream(self.slot, messages, max_tokens=self.max_tokens, temperature=0.0):
                 answer = delta.answer or answer
         except (errors.Unreachable, errors.OutsideError, errors.NotFound) as fault:
             error = str(fault)
@@ -138,10 +138,11 @@ async def _ask_all(asked: _Asked, rows: Rows, max_concurrent: int, add: Callable
     queue = iter(rows)
 
     async def work() -> None:
-        for row in queue:
-            answered = await asked.answer(row)
-            add(answered)
-            told.add(answered)
+        async with asked.replica.kept_open() as replica:
+            for row in queue:
+                answered = await asked.answer(row, replica)
+                add(answered)
+                told.add(answered)
 
     async with asyncio.TaskGroup() as workers:
         for _ in range(min(max_concurrent, len(rows))):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from controlplane import ports
 from controlplane.clients import replica_set
-from controlplane.core import adapters, calibration, errors, judging, pairwise, panel, sequential
+from controlplane.core import adapters, calibration, errors, judging, pairwise, panel, row_order, sequential
 from jobs import job, records
 from jobs.evaluation import answers, golden, grading, judges, rules
 
@@ -72,7 +72,7 @@ def _findings(judge: ports.Judge, answered: Iterable[answers.Answered], argument
 def _in_looks(judge: ports.Judge, answered: Sequence[answers.Answered], arguments: argparse.Namespace) -> Iterator[grading.Finding]:
     """Look by look, until one decides. Refusals of all rows count at every look, so all answers must be there before the first."""
     thresholds = rules.thresholds(arguments)
-    ordered = sequential.order({one.id for one in answered if one.role == "candidate"})
+    ordered = row_order.order({one.id for one in answered if one.role == "candidate"})
     rows = {(one.role, one.id): _unseen(one) for one in answered}
     judged: set[str] = set()
     for size in sequential.look_sizes(len(ordered), arguments.looks):

@@ -19,13 +19,20 @@ USAGE = 'data: {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens"
 
 
 class _Scripted(http.server.BaseHTTPRequestHandler):
-    """Answers every path with the text, or (status, text), that the server's `script` has for it."""
+    """Answers every path with the text, or (status, text), that the server's `script` has for it; counts connections."""
+
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections += 1  # type: ignore[attr-defined]
 
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         answer = self.server.script[self.path]  # type: ignore[attr-defined]
         status, text = answer if isinstance(answer, tuple) else (200, answer)
         self.send_response(status)
+        self.send_header("Content-Length", str(len(text.encode())))
         self.end_headers()
         self.wfile.write(text.encode())
 
@@ -36,18 +43,23 @@ class _Scripted(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def script() -> Iterator[tuple[vllm_inference.VllmReplica, dict[str, object]]]:
-    """A replica and the answers it gives, by path."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Scripted)
-    server.script = {}  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+def server() -> Iterator[http.server.ThreadingHTTPServer]:
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Scripted)
+    running.script, running.connections = {}, 0  # type: ignore[attr-defined]
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    replica = vllm_inference.VllmReplica(f"http://127.0.0.1:{server.server_port}")
-    yield replica, server.script  # type: ignore[attr-defined]
-    replica.close()
-    server.shutdown()
+    yield running
+    running.shutdown()
     thread.join()
-    server.server_close()
+    running.server_close()
+
+
+@pytest.fixture
+def script(server) -> Iterator[tuple[vllm_inference.VllmReplica, dict[str, object]]]:
+    """A replica and the answers it gives, by path."""
+    replica = vllm_inference.VllmReplica(f"http://127.0.0.1:{server.server_port}")
+    yield replica, server.script
+    replica.close()
 
 
 def _stream(replica: vllm_inference.VllmReplica) -> list[str]:
@@ -61,6 +73,21 @@ def test_a_whole_stream(script) -> None:
     replica, answers = script
     answers["/v1/chat/completions"] = f"{WORD}: a comment\n\n{USAGE}data: [DONE]\n\n"
     assert _stream(replica) == ["one", ""]
+
+
+@pytest.mark.parametrize(("is_kept_open", "connections"), [(True, 1), (False, 3)])
+def test_streams_that_follow_each_other_share_a_connection_that_is_kept_open(server, is_kept_open: bool, connections: int) -> None:
+    replica = vllm_inference.VllmReplica(f"http://127.0.0.1:{server.server_port}")
+    server.script["/v1/chat/completions"] = f"{WORD}{USAGE}data: [DONE]\n\n"
+
+    async def several() -> list[str]:
+        async with replica.kept_open() as kept:
+            asked = kept if is_kept_open else replica
+            return ["".join([delta.text async for delta in asked.stream("m", [], max_tokens=1)]) for _ in range(3)]
+
+    assert asyncio.run(several()) == ["one"] * 3
+    assert server.connections == connections
+    replica.close()
 
 
 def test_a_stream_that_breaks_off_is_no_answer(script) -> None:

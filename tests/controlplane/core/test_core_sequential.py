@@ -9,7 +9,7 @@ import numpy
 import pytest
 from scipy import stats
 
-from controlplane.core import errors, evidence, gates, interval_gate, judging, sequential
+from controlplane.core import errors, evidence, gates, interval_gate, judging, row_order, sequential
 
 PASS, FAIL, INCONCLUSIVE, ERROR = evidence.Outcome.PASS, evidence.Outcome.FAIL, evidence.Outcome.INCONCLUSIVE, evidence.Outcome.ERROR
 OWN = gates.AnswerThresholds()
@@ -81,23 +81,13 @@ def test_a_number_of_looks_out_of_range_is_refused(looks: int) -> None:
         sequential.levels(looks, 0.95)
 
 
-def test_the_order_does_not_depend_on_the_file_and_mixes_it() -> None:
-    ids = [f"row-{number}" for number in range(1000)]
-    ordered = sequential.order(ids)
-    assert ordered == sequential.order(reversed(ids))
-    assert sorted(ordered) == sorted(ids)
-    # Of the first 100 about 30 come from the file's first 300: a share outside 15 to 45 would be no random sample.
-    assert 15 <= sum(int(one.removeprefix("row-")) < 300 for one in ordered[:100]) <= 45
-    assert ordered[:3] == ["row-47", "row-169", "row-628"]
-
-
 def row(role: str, row_id: str, letter: str, *, is_refusal: bool) -> judging.GradedRow:
     return judging.GradedRow(row_id, role, "q", "c", "r", not row_id.startswith("u"), "answer", letter, "why", is_refusal)
 
 
 def answered(role: str, right: int, refused: int, rows: int = 600, unscored: int = 0) -> list[judging.GradedRow]:
     """`rows` answerable ones, the first `right` in the judge's order A, the rest C; 200 unanswerable ones, `refused` of them refused."""
-    ids = sequential.order([f"a{number}" for number in range(rows)])
+    ids = row_order.order([f"a{number}" for number in range(rows)])
     grades = ["" if place < unscored else "A" if place < right else "C" for place in range(rows)]
     return [
         *(row(role, one, grade, is_refusal=False) for one, grade in zip(ids, grades, strict=True)),
@@ -107,7 +97,7 @@ def answered(role: str, right: int, refused: int, rows: int = 600, unscored: int
 
 def judged(rows: Sequence[judging.GradedRow], looks: int, number: int) -> list[judging.GradedRow]:
     """As they stand when the judge has done what look `number` needs."""
-    first = set(sequential.order([one.id for one in rows])[: (0, *sequential.look_sizes(len(rows), looks))[number]])
+    first = set(row_order.order([one.id for one in rows])[: (0, *sequential.look_sizes(len(rows), looks))[number]])
     return [one if one.id in first else replace(one, grade="", reason=sequential.NOT_JUDGED) for one in rows]
 
 

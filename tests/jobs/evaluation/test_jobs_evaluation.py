@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -85,6 +86,10 @@ class Flaky:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.inner, name)
+
+    @asynccontextmanager
+    async def kept_open(self):
+        yield self
 
     async def stream(self, *args: object, **options: object):
         self.asked += 1
