@@ -29,11 +29,7 @@ def what_it_takes(evaluation: wire.Evaluation) -> str:
     """What would decide an inconclusive verdict: a judge to trust, or a line for each open check."""
     trust = evaluation.trust
     if trust is not None and trust.refusal:
-        lines = [
-            trust.refusal,
-            "Judge with another model, or mend what this one gets wrong: the Judge page shows each answer it misjudged.",
-        ]
-        said = "".join(f"<li>{markup.text(line)}</li>" for line in lines)
+        said = "".join(f"<li>{markup.text(line)}</li>" for line in (trust.refusal, *_mending(trust)))
     else:
         said = "".join(_open(one) for one in tables.sentences(evaluation.verdict.reason))
     return card("What it would take to be sure", f'<ul class="gw-lines">{said}</ul>')
@@ -54,7 +50,7 @@ def by_rules(evaluation: wire.Evaluation) -> str:
 
 
 def pairwise_line(found: wire.Pairwise) -> str:
-    """One comparison's two orders in words are `orders`; this is all of them together."""
+    """All comparisons together, in words; `orders` tells of one."""
     unread = f", {found.unread} unread" if found.unread else ""
     wins = f"candidate preferred on {tables.count(found.wins, 'row')}, live on {found.losses}, {found.ties} ties{unread}"
     interval = found.interval
@@ -94,10 +90,27 @@ def records(evaluation: wire.Evaluation) -> list[tuple[str, str]]:
     return pairs + [(name.replace("_", " "), markup.text(given[name])) for name in _DECIDED_BY if name in given]
 
 
+def scale(value: float, interval: tuple[float, float], limit: float, tone: str) -> str:
+    """A bar from 0 to 1 with an interval on it, the value, and a tick at the limit."""
+    low, high, at, tick = (100 * max(0.0, min(1.0, one)) for one in (*interval, value, limit))
+    words = f"{value:.2f} between {interval[0]:.2f} and {interval[1]:.2f}; {limit:.2f} is required"
+    return (
+        f'<div class="gw-scale gw-ink-{tone}" role="img" aria-label="{words}" title="{words}">'
+        f'<i style="left:{low:.1f}%;width:{high - low:.1f}%"></i><b style="left:{at:.1f}%"></b><u style="left:{tick:.1f}%"></u></div>'
+    )
+
+
+def _mending(trust: wire.JudgeTrust) -> tuple[str, ...]:
+    if trust.kappa is None or trust.kappa >= trust.min_kappa:
+        return ("Add trusted grades, then launch the evaluation again: people's grades below become some.",)
+    return ("Judge with another model, or mend what this one gets wrong: the Judge page shows each answer it misjudged.",)
+
+
 def _open(sentence: str) -> str:
     """What is open and what would close it; where its interval lies stands in the verdict, and here on hover."""
     name, found, rest = sentence.partition(" lies between ")
     needed = rest.partition("; ")[2]
+    name = name.replace(tables.DIFFERENCE, " difference")
     said = f"{markup.text(name)}: <strong>{markup.text(needed)}</strong>" if found and needed else markup.text(sentence)
     return f'<li title="{markup.text(sentence)}">{said}</li>'
 
@@ -130,16 +143,6 @@ def _order_and_length(found: wire.Pairwise | None) -> list[str]:
     length = f"Candidate's answers are {tables.characters(found.mean_length_difference)} than live's"
     winners = "" if found.winner_excess is None else f", those that won {tables.characters(found.winner_excess)} than those that lost"
     return [order + torn, length + winners, *(f"{_mark('unsure')} {markup.text(caution)}" for caution in found.cautions)]
-
-
-def scale(value: float, interval: tuple[float, float], limit: float, tone: str) -> str:
-    """A bar from 0 to 1 with an interval on it, the value, and a tick at the limit."""
-    low, high, at, tick = (100 * max(0.0, min(1.0, one)) for one in (*interval, value, limit))
-    words = f"{value:.2f} between {interval[0]:.2f} and {interval[1]:.2f}; {limit:.2f} is required"
-    return (
-        f'<div class="gw-scale gw-ink-{tone}" role="img" aria-label="{words}" title="{words}">'
-        f'<i style="left:{low:.1f}%;width:{high - low:.1f}%"></i><b style="left:{at:.1f}%"></b><u style="left:{tick:.1f}%"></u></div>'
-    )
 
 
 def _rule(reading: str, rules: str, outcome: str, reason: str) -> tuple[str, str]:

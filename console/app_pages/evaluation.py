@@ -69,8 +69,7 @@ def _why(evaluation: wire.Evaluation) -> str:
 
 
 def _basis(evaluation: wire.Evaluation) -> str:
-    asked = len({row.id for row in evaluation.rows if row.role == "candidate"})
-    judged = len({row.id for row in evaluation.rows if row.role == "candidate" and row.is_judged})
+    asked, judged = evaluation.asked, evaluation.judged
     early = f", {judged} of them judged before the verdict stood" if judged < asked else ""
     reading = {"pairwise": "by pairs"}.get(evaluation.reading, "by grades")
     how_sure = "with confidence intervals" if evaluation.verdict.rules == "interval" else "on point values, without intervals"

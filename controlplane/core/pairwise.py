@@ -66,7 +66,7 @@ class ComparedRow:
 class Scores:
     """What a comparison of all rows says. Rates are fractions of one; None without a row to count.
 
-    `consistency`: how often both orders agreed; `first_share`: how often the answer in first place was preferred when they did not.
+    `consistency`: how often both orders agreed, of the rows the judge was asked about; `first_share`: how often the answer in first place was preferred when they did not.
     `mean_length_difference`: candidate minus live, characters.
     """
 
@@ -120,14 +120,15 @@ def same(row_id: str, answer: str) -> ComparedRow:
 
 def scores(rows: Sequence[ComparedRow]) -> Scores:
     read = [row for row in rows if row.winner]
-    torn = [row for row in read if row.candidate_first != row.live_first]
+    asked = [row for row in read if row.reason != EQUAL]
+    torn = [row for row in asked if row.candidate_first != row.live_first]
     return Scores(
         rows=len(rows),
         wins=_count(read, "candidate"),
         losses=_count(read, "live"),
         ties=_count(read, "tie"),
         unread=len(rows) - len(read),
-        consistency=statistics.rate(len(read) - len(torn), len(read)),
+        consistency=statistics.rate(len(asked) - len(torn), len(asked)),
         first_share=statistics.rate(sum((row.candidate_first, row.live_first) == ("candidate", "live") for row in torn), len(torn)),
         mean_length_difference=statistics.mean([float(row.candidate_length - row.live_length) for row in rows]),
     )

@@ -40,4 +40,4 @@ def shown(found: pairwise.Scores) -> str:
         return f"{said}."
     longer = found.mean_length_difference
     length = f"{abs(longer):.1f} characters {'longer' if longer >= 0 else 'shorter'} on average"
-    return f"{said}; both orders agreed on {found.consistency:.0%}; the candidate's answers are {length}."
+    return f"{said}; both orders agreed on {found.consistency:.0%} of those asked; the candidate's answers are {length}."

@@ -310,6 +310,8 @@ class FakeClient:
             metrics={"candidate_a_rate": 0.857, "live_a_rate": 0.83},
             parameters={"dataset": "ops-qa", "data-version": "2"},
             rows=self.rows,
+            asked=len(self.rows) // 2,
+            judged=len(self.rows) // 2,
         )
 
     def calibrations(self) -> list[wire.Calibration]:

@@ -42,7 +42,7 @@ def test_an_open_verdict_says_what_would_decide_it(fake: FakeClient) -> None:
     for piece in (
         "ops-qa v6 cannot be judged yet: 3 of 4 checks did not pass (A-rate, refusal rate).",
         "What it would take to be sure",
-        "A-rate, candidate - live: <strong>about 52 more rows would decide, were the rates to stay.</strong>",
+        "A-rate difference: <strong>about 52 more rows would decide, were the rates to stay.</strong>",
         "kappa <strong>0.88</strong> (95% interval 0.82 … 0.94), at least 0.60 is required",
         "grades 3 of 18 number-words answers right",
         "Asked about 19 rows in both orders, it says the same on <strong>95%</strong>",
@@ -69,6 +69,15 @@ def test_grades_that_do_not_count_are_the_first_thing_said(fake: FakeClient) -> 
     assert "not trusted" in seen
     assert "the Judge page shows each answer it misjudged" in seen
     assert "Were its grades to count" in seen
+
+
+def test_a_judge_held_against_too_few_grades_needs_more_of_them() -> None:
+    evaluation = console_evaluations.evaluation()
+    assert evaluation.trust is not None
+    few = evaluation.trust.model_copy(update={"refusal": "Held against 12 trusted grades only."})
+    words = surety.what_it_takes(evaluation.model_copy(update={"trust": few}))
+    assert "Held against 12 trusted grades only." in words
+    assert "Add trusted grades" in words
 
 
 def test_judging_that_ended_early_says_how_far_it_came(fake: FakeClient) -> None:

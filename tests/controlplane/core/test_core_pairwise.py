@@ -66,7 +66,7 @@ def test_scores_count_wins_and_what_place_and_length_did() -> None:
     ]
     found = pairwise.scores(rows)
     assert (found.rows, found.wins, found.losses, found.ties, found.unread) == (8, 1, 1, 5, 1)
-    assert found.consistency == pytest.approx(4 / 7)
+    assert found.consistency == pytest.approx(2 / 5)
     assert found.first_share == pytest.approx(1 / 3)
     assert found.mean_length_difference == pytest.approx(0.25)
     assert (found.pairs.rows, found.pairs.gained, found.pairs.lost) == (7, 1, 1)

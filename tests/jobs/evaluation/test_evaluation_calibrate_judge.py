@@ -14,7 +14,7 @@ import pytest
 
 from controlplane import testing
 from controlplane.clients import mlflow_registry
-from controlplane.core import calibration, errors, judging
+from controlplane.core import calibration, errors, judging, reference_judge
 from controlplane.services import calibrations
 from jobs import job
 from jobs.evaluation import calibrate_judge, golden, judges
@@ -179,6 +179,6 @@ def test_the_job_as_a_process_leaves_what_the_console_reads(tmp_path: Path, mlfl
     assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
     outputs = json.loads((tmp_path / "outputs.json").read_text())
     (seen,) = calibrations.Calibrations(mlflow_registry.MlflowTracking(mlflow_server)).newest()
-    assert (seen.judge, seen.mlflow_run, seen.refusal) == (judging.REFERENCE_NAME, outputs["mlflow-run"], "")
+    assert (seen.judge, seen.mlflow_run, seen.refusal) == (reference_judge.NAME, outputs["mlflow-run"], "")
     assert seen.kappa == pytest.approx(float(outputs["kappa"]))
     assert sum(kind.rows for kind in seen.kinds) == seen.rows == len(ROWS)
