@@ -66,8 +66,8 @@ class ComparedRow:
 class Scores:
     """What a comparison of all rows says. Rates are fractions of one; None without a row to count.
 
-    `consistency`: how often both orders agreed, of the rows the judge was asked about; `first_share`: how often the answer in first place was preferred when they did not.
-    `mean_length_difference`: candidate minus live, characters.
+    `consistency`: how often both orders agreed, of the rows the judge was asked about; `first_share`: how often the answer in first place
+    was preferred when they did not. `mean_length_difference`: candidate minus live, characters.
     """
 
     rows: int

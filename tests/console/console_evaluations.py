@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from controlplane import ports, wire
-from controlplane.core import evidence, gates, judge_trust, judging, pairwise, pairwise_gate, sequential
+from controlplane.core import evidence, gates, judge_trust, judging, pairwise, pairwise_gate, row_order, sequential
 from controlplane.services import evaluations
 
 AT = datetime(2026, 3, 2, 14, 2, tzinfo=UTC)
@@ -70,7 +70,7 @@ def _graded(draw: random.Random, rows: int, skills: dict[str, float], judges: in
 
 
 def _ended_early(graded: Sequence[judging.GradedRow], looks: int) -> list[judging.GradedRow]:
-    order = sequential.order({row.id for row in graded})
+    order = row_order.order({row.id for row in graded})
     seen = set(order[: sequential.look_sizes(len(order), looks)[0]])
     return [row if row.id in seen else replace(row, grade="", reason=sequential.NOT_JUDGED, votes="") for row in graded]
 

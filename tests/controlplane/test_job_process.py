@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import chat_server
 import psutil
 import pytest
 
@@ -20,8 +19,7 @@ def test_a_job_is_followed_to_its_end(tmp_path: Path) -> None:
 
 
 def test_a_judge_is_measured_even_where_nothing_can_be_recorded(tmp_path: Path) -> None:
-    with chat_server.running() as gone:
-        unused_address = gone.address
+    unused_address = "http://127.0.0.1:9"  # nobody listens there; a port just given back another process may take
     arguments = ("--judge=reference", f"--mlflow-tracking-uri={unused_address}")
     lines: list[ports.LogLine] = []
     ended = job_process.run("jobs.evaluation.calibrate_judge", arguments, tmp_path, lines.append)

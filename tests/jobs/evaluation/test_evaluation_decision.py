@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from controlplane import testing
-from controlplane.core import calibration, datasets, errors, judging, pairwise, sequential
+from controlplane.core import calibration, datasets, errors, judging, pairwise, row_order, sequential
 from jobs import job, records
 from jobs.evaluation import compare_decision
 
@@ -123,7 +123,7 @@ def test_grades_of_a_judge_that_cannot_be_trusted_decide_nothing(tmp_path: Path,
 
 def test_rows_that_no_judge_saw_count_in_no_rate(tmp_path: Path) -> None:
     """Looks end early: the first half by order is graded, the rest is marked."""
-    seen = set(sequential.order(row.id for row in ROWS)[:150])
+    seen = set(row_order.order(row.id for row in ROWS)[:150])
     rows = [row if row.id in seen else replace(row, grade="", reason=sequential.NOT_JUDGED) for row in graded("candidate") + graded("live")]
     outputs, registry = decided(tmp_path, rows, "--rules=interval", "--margin=0.06", "--looks=2")
     run = registry.tracking.run(str(outputs["mlflow-run"]))

@@ -6,13 +6,14 @@ import itertools
 import json
 import threading
 from collections.abc import Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from controlplane import testing
-from controlplane.core import datasets, errors, judging, pairwise, reference_judge, sequential
+from controlplane.core import datasets, errors, judging, pairwise, reference_judge, row_order, sequential
 from jobs import job, records
 from jobs.evaluation import answers, grading, judges, questions, run_inference, run_judge
 
@@ -121,7 +122,7 @@ def test_every_role_is_asked_in_the_same_order_whatever_the_file_s(tmp_path: Pat
     (tmp_path / "b.jsonl").write_text(datasets.to_jsonl(reversed(ROWS)).rstrip("\n"))
     first, second = questions.read(tmp_path / "a.jsonl"), questions.read(tmp_path / "b.jsonl")
     assert list(first) == list(second)
-    assert [row.id for row in first] == sequential.order(row.id for row in ROWS)
+    assert [row.id for row in first] == row_order.order(row.id for row in ROWS)
     assert sorted(first, key=lambda row: int(row.id[1:])) == ROWS
     assert len(first) == 40
 
@@ -152,6 +153,10 @@ class Breaking:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.inner, name)
+
+    @asynccontextmanager
+    async def kept_open(self):  # type: ignore[no-untyped-def]
+        yield self
 
     async def stream(self, slot: str, messages: list[dict[str, str]], **options: object):  # type: ignore[no-untyped-def]
         self.asked.append(messages[-1]["content"])
@@ -269,7 +274,7 @@ def test_judging_ends_when_the_verdict_stands(tmp_path: Path, wrong: dict[str, i
     found = records.read(tmp_path / "judge" / "grades.jsonl", judging.GradedRow)
     assert (len(found), outputs["graded"]) == (800, 2 * judged_rows)
     seen = {row.id for row in found if row.reason != sequential.NOT_JUDGED}
-    assert seen == set(sequential.order({row.id for row in found})[:judged_rows])
+    assert seen == set(row_order.order({row.id for row in found})[:judged_rows])
 
 
 @pytest.mark.parametrize(
