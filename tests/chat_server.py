@@ -9,6 +9,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+# Nobody listens there. A port that was just given back would do worse: another test's process may take it.
+NOBODY = "http://127.0.0.1:9"
+
 
 @dataclass
 class Reply:

@@ -19,12 +19,11 @@ def test_a_job_is_followed_to_its_end(tmp_path: Path) -> None:
 
 
 def test_a_judge_is_measured_even_where_nothing_can_be_recorded(tmp_path: Path) -> None:
-    unused_address = "http://127.0.0.1:9"  # nobody listens there; a port just given back another process may take
-    arguments = ("--judge=reference", f"--mlflow-tracking-uri={unused_address}")
+    arguments = ("--judge=reference", f"--mlflow-tracking-uri={chat_server.NOBODY}")
     lines: list[ports.LogLine] = []
     ended = job_process.run("jobs.evaluation.calibrate_judge", arguments, tmp_path, lines.append)
     assert ended.exit_code == 3
-    assert f"MLflow at {unused_address} did not answer" in ended.reason
+    assert f"MLflow at {chat_server.NOBODY} did not answer" in ended.reason
     assert json.loads((tmp_path / "calibration.json").read_text())["rows"] == 144
     assert [line.fields["done"] for line in lines if line.level == "PROGRESS"][-1] == 144
 

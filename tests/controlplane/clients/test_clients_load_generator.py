@@ -80,8 +80,7 @@ def test_a_stream_that_never_ends_is_a_timeout(server: chat_server.ChatServer) -
 
 
 def test_nobody_there_is_a_failed_connection() -> None:
-    with chat_server.running() as gone:
-        pass
+    gone = chat_server.ChatServer(chat_server.NOBODY)
     assert {sample.error for sample in measure(gone).samples} == {"connection"}
 
 

@@ -118,15 +118,9 @@ def test_a_model_that_is_not_listed_is_named(judge_at: Judges, server: chat_serv
         judge_at(server.address, "huge").grade(ROW, "22")
 
 
-def test_nobody_there_is_named_with_its_address(judge_at: Judges, unused_address: str) -> None:
-    with pytest.raises(errors.Unreachable, match=unused_address):
-        judge_at(unused_address).model()
-
-
-@pytest.fixture
-def unused_address() -> str:
-    with chat_server.running() as gone:
-        return gone.address
+def test_nobody_there_is_named_with_its_address(judge_at: Judges) -> None:
+    with pytest.raises(errors.Unreachable, match=chat_server.NOBODY):
+        judge_at(chat_server.NOBODY).model()
 
 
 def test_a_password_in_the_address_is_not_written_down(judge_at: Judges, server: chat_server.ChatServer) -> None:

@@ -143,10 +143,8 @@ def test_a_faulty_golden_file_is_named_before_any_judge_is_asked(tmp_path: Path,
 
 
 def test_a_judge_that_is_away_is_named(tmp_path: Path) -> None:
-    with chat_server.running() as gone:
-        address = gone.address
-    with pytest.raises(errors.Unreachable, match=address):
-        run(tmp_path, f"--judge-url={address}")
+    with pytest.raises(errors.Unreachable, match=chat_server.NOBODY):
+        run(tmp_path, f"--judge-url={chat_server.NOBODY}")
 
 
 def test_the_llm_judge_needs_an_address(tmp_path: Path) -> None:
