@@ -32,11 +32,16 @@ from typing import Any
 
 import psutil
 
+from controlplane.core import workflow_spec, workflows
+
 ROOT = Path(__file__).parents[1]
 STUB = Path(__file__).with_name("stub_openai.py")
 GOLDEN_ROWS = sum(1 for line in (ROOT / "controlplane" / "golden" / "ops-qa.jsonl").open(encoding="utf-8") if line.strip())
 MODEL = "bench"
 CANDIDATE, LIVE, JUDGE = f"{MODEL}-candidate", f"{MODEL}-live", "judge"
+DOWNLOAD, JUDGING = "download-eval-data", "judge-answers"
+# The steps that ask, and the model each of them asks.
+ASKED = {"inference-candidate": CANDIDATE, "inference-live": LIVE, JUDGING: JUDGE}
 MAX_CONCURRENT = 15
 MOST_OVER_BOUND = 1.10
 MOST_GROWTH = 1.10
@@ -54,7 +59,7 @@ class Case:
     def requests(self) -> dict[str, int]:
         """Due of each stage: a grade of each answer; compared, each row is asked about in both orders."""
         judged = GOLDEN_ROWS + 2 * self.rows + (2 * self.rows if self.is_pairwise else 0)
-        return {CANDIDATE: self.rows, LIVE: self.rows, JUDGE: judged}
+        return {"inference-candidate": self.rows, "inference-live": self.rows, JUDGING: judged}
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Measured:
-    """`stub_cpu_shares`, `stubs_most_late_seconds`: of the server under test and the judge's; near 1, or late, they would be the limit.
+    """`stub_cpu_shares`, `stubs_late_seconds`: of the server under test and the judge's; near 1, or late, they would be the limit.
 
     `others_cpus`: how many of the machine's `cpus` were busy with what is none of ours. When hardly one is left, the run says little.
     """
@@ -86,7 +91,7 @@ class Measured:
     stages: tuple[Stage, ...]
     wall_seconds: float
     stub_cpu_shares: tuple[float, ...]
-    stubs_most_late_seconds: tuple[float, ...]
+    stubs_late_seconds: tuple[float, ...]
     others_cpus: float
     cpus: int
 
@@ -111,35 +116,35 @@ class Ended:
 def measure(case: Case) -> Measured:
     with tempfile.TemporaryDirectory() as temporary, stub(case, CANDIDATE, LIVE) as tested, stub(case, JUDGE) as judging:
         folder = Path(temporary)
-        write_questions(folder / "eval.jsonl", case.rows)
+        write_questions(folder / DOWNLOAD / "eval.jsonl", case.rows)
         started, busy = time.time(), busy_seconds()
         ended = run_all(commands(case, folder, tested, judging), folder)
         busy = busy_seconds() - busy
         servers = [stats(tested), stats(judging)]
-    seen = {name: {key: {**servers[0][key], **servers[1][key]}[name] for key in ("requests", "most_at_once", "first_at")} for name in ended}
-    stages = tuple(stage(name, case, seen[name], ended[name], started) for name in ended)
-    shares, late = (tuple(server[key] for server in servers) for key in ("cpu_share", "most_late_seconds"))
     wall_seconds = max(one.at for one in ended.values()) - started
-    others = busy / wall_seconds - sum(one.cpu_seconds for one in stages) / wall_seconds - sum(shares)
+    shares, late = (tuple(server[key] for server in servers) for key in ("cpu_share", "late_seconds"))
+    others = busy / wall_seconds - sum(one.cpu_seconds for one in ended.values()) / wall_seconds - sum(shares)
+    stages = tuple(stage(step, case, servers[step == JUDGING], ended[step], started) for step in ASKED)
     return Measured(case, stages, wall_seconds, shares, late, max(0.0, others), psutil.cpu_count())
 
 
 def busy_seconds() -> float:
     """Of all processors since the machine started; time that a host took away counts as busy."""
-    times = psutil.cpu_times()
-    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0))
+    times = psutil.cpu_times()._asdict()
+    return float(sum(seconds for name, seconds in times.items() if name not in ("idle", "iowait", "guest", "guest_nice")))
 
 
-def stage(name: str, case: Case, seen: dict[str, Any], ended: Ended, started: float) -> Stage:
-    due = case.requests[name]
-    if seen["requests"] != due or seen["most_at_once"] > MAX_CONCURRENT:
-        raise SystemExit(f"Void: {name} made {seen['requests']} requests, {seen['most_at_once']} at once; due are {due}, {MAX_CONCURRENT}.")
+def stage(step: str, case: Case, server: dict[str, Any], ended: Ended, started: float) -> Stage:
+    due = case.requests[step]
+    requests, at_once, first_at = (server[key][ASKED[step]] for key in ("requests", "most_at_once", "first_at"))
+    if requests != due or at_once > MAX_CONCURRENT:
+        raise SystemExit(f"Void: {step} made {requests} requests, {at_once} at once; due are {due}, at most {MAX_CONCURRENT} at once.")
     bound = due * case.service_seconds / MAX_CONCURRENT
-    times = ended.at - started, seen["first_at"] - started
-    return Stage(name, due, seen["most_at_once"], *times, bound, ended.cpu_seconds, ended.peak_mib)
+    return Stage(step, due, at_once, ended.at - started, first_at - started, bound, ended.cpu_seconds, ended.peak_mib)
 
 
 def write_questions(file: Path, rows: int) -> None:
+    file.parent.mkdir()
     with file.open("w", encoding="utf-8") as out:
         for number in range(rows):
             row = {"question": f"Which port has service {number}?", "context": f"Service {number} has port {number}. " * 8}
@@ -147,19 +152,19 @@ def write_questions(file: Path, rows: int) -> None:
 
 
 def commands(case: Case, folder: Path, tested: str, judging: str) -> dict[str, list[str]]:
-    """The command lines of the workflow's steps, save those that ask nobody."""
-    common = [f"--model-name={MODEL}", f"--vllm-url={tested}", f"--max-concurrent={MAX_CONCURRENT}"]
-    asking = ["jobs.evaluation.run_inference", f"--eval-file={folder / 'eval.jsonl'}", *common]
-    files = {name: folder / name / "answers.jsonl" for name in (CANDIDATE, LIVE)}
-    return {
-        CANDIDATE: [*asking, "--role=candidate", f"--output-dir={folder / CANDIDATE}"],
-        LIVE: [*asking, "--role=live", "--allow-missing", f"--output-dir={folder / LIVE}"],
-        JUDGE: [
-            *("jobs.evaluation.run_judge", *common, "--follow", f"--expected-rows={case.rows}", f"--output-dir={folder / JUDGE}"),
-            *(f"--candidate-file={files[CANDIDATE]}", f"--live-file={files[LIVE]}", "--judge=llm", f"--judge-url={judging}"),
-            "--pairwise" if case.is_pairwise else "--no-pairwise",
-        ],
+    """The workflow's own command lines of the steps that ask, and of the one that would ask the base model if anybody wished."""
+    slots = {"model-name": MODEL, "candidate-adapter": CANDIDATE, "live-adapter": LIVE}
+    servers = {"vllm-url": tested, "judge-url": judging, "max-concurrent": str(MAX_CONCURRENT)}
+    parameters = workflow_spec.resolve(workflows.EVALUATION, {**slots, **servers})
+    outputs = {DOWNLOAD: {"rows": str(case.rows)}}
+    folders = {step.name: str(folder / step.name) for step in workflows.EVALUATION.steps}
+    found = {
+        step.name: [step.module, *workflow_spec.arguments(step, parameters, outputs, folders), f"--output-dir={folders[step.name]}"]
+        for step in workflows.EVALUATION.steps
+        if step.name in (*ASKED, "inference-base")
     }
+    found[JUDGING].append("--pairwise" if case.is_pairwise else "--no-pairwise")
+    return found
 
 
 def run_all(commands: dict[str, list[str]], folder: Path) -> dict[str, Ended]:
@@ -236,16 +241,16 @@ def shown(case: Case) -> str:
 
 def table(measured: Measured) -> str:
     shares = " and ".join(f"{share:.0%}" for share in measured.stub_cpu_shares)
-    late = " and ".join(f"{1000 * seconds:.0f} ms" for seconds in measured.stubs_most_late_seconds)
+    late = " and ".join(f"{1000 * seconds:.1f} ms" for seconds in measured.stubs_late_seconds)
     columns = ("requests", "at once", "ready s", "wall s", "bound s", "ratio", "CPU s", "peak MiB")
-    header = f"{'stage':<16} " + " ".join(f"{column:>8}" for column in columns)
+    header = f"{'stage':<20} " + " ".join(f"{column:>8}" for column in columns)
     lines = [
-        f"{one.name:<16} {one.requests:>8} {one.most_at_once:>8} {one.ready_seconds:>8.2f} {one.wall_seconds:>8.2f} "
+        f"{one.name:<20} {one.requests:>8} {one.most_at_once:>8} {one.ready_seconds:>8.2f} {one.wall_seconds:>8.2f} "
         f"{one.bound_seconds:>8.2f} {one.ratio:>8.3f} {one.cpu_seconds:>8.1f} {one.peak_mib:>8.1f}"
         for one in measured.stages
     ]
-    whole = f"{'the whole':<43} {measured.wall_seconds:>8.2f} {measured.bound_seconds:>8.2f} {measured.ratio:>8.3f}"
-    servers = f"stubs: {shares} of a CPU, at most {late} late"
+    whole = f"{'the whole':<46} {measured.wall_seconds:>8.2f} {measured.bound_seconds:>8.2f} {measured.ratio:>8.3f}"
+    servers = f"stubs: {shares} of a CPU, {late} late on average"
     others = f"others: {measured.others_cpus:.2f} of {measured.cpus} CPUs"
     return "\n".join([f"\n{shown(measured.case)}; {servers}; {others}", header, *lines, whole])
 

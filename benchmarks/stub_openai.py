@@ -2,7 +2,8 @@
 
     .venv/bin/python benchmarks/stub_openai.py --service-seconds 0.2 --models ops-qa-candidate ops-qa-live
 
-It prints its port. `GET /stats` says how many requests it saw, how many at once, how late it was itself and what time of the CPU it took.
+It prints its port. `GET /stats` says how many requests it saw, how many at once, and of itself: how late it was on average, what share of a
+CPU it took.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import statistics
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -20,7 +22,7 @@ PIECES = 4
 
 @dataclass
 class Stub:
-    """`first_at` and `last_at`: seconds since the epoch of a model's first request and last answer."""
+    """`first_at`: seconds since the epoch of a model's first request."""
 
     service_seconds: float
     models: list[str]
@@ -28,8 +30,7 @@ class Stub:
     in_flight: Counter[str] = field(default_factory=Counter)
     most_at_once: dict[str, int] = field(default_factory=dict)
     first_at: dict[str, float] = field(default_factory=dict)
-    last_at: dict[str, float] = field(default_factory=dict)
-    late_seconds: float = 0.0
+    late_seconds: list[float] = field(default_factory=lambda: [0.0])
     started: float = field(default_factory=time.time)
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -66,7 +67,6 @@ class Stub:
                 send(writer, {**described(model, "chat.completion"), "choices": [choice], "usage": usage()})
         finally:
             self.in_flight[model] -= 1
-            self.last_at[model] = time.time()
 
     async def stream(self, request: dict[str, Any], arrived: float, writer: asyncio.StreamWriter) -> None:
         """As vLLM streams: the role, pieces of text, the end, the usage, `[DONE]`."""
@@ -82,7 +82,7 @@ class Stub:
     async def sleep_until(self, due: float) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(due - loop.time())
-        self.late_seconds = max(self.late_seconds, loop.time() - due)
+        self.late_seconds.append(loop.time() - due)
 
     def begin(self, model: str) -> None:
         self.first_at.setdefault(model, time.time())
@@ -98,8 +98,7 @@ class Stub:
             "requests": self.requests,
             "most_at_once": self.most_at_once,
             "first_at": self.first_at,
-            "last_at": self.last_at,
-            "most_late_seconds": self.late_seconds,
+            "late_seconds": statistics.fmean(self.late_seconds),
             "cpu_share": time.process_time() / (time.time() - self.started),
         }
 

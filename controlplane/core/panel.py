@@ -40,12 +40,12 @@ def votes(found: Sequence[str]) -> str:
 
 def agreement(rows: Sequence[str]) -> Agreement:
     """Of `votes` of many rows: Fleiss' kappa (Fleiss 1971, Psychol. Bull. 76:378), by statsmodels."""
-    from statsmodels.stats import inter_rater  # with pandas behind it, half a second that a judge must not wait before its first request
-
     judges = max((len(row) for row in rows), default=0)
     whole = [row for row in rows if len(row) == judges and UNREAD not in row]
     if judges < 2 or not whole:
         return Agreement(judges, 0, None, None)
+    from statsmodels.stats import inter_rater  # more than a second to load, which only several judges need wait for
+
     letters = sorted(set("".join(whole)))
     table = numpy.array([[row.count(letter) for letter in letters] for row in whole])
     observed = float(((table * (table - 1)).sum(axis=1) / (judges * (judges - 1))).mean())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 
 from controlplane import ports
-from controlplane.core import calibration, judging
+from controlplane.core import agreement, calibration, judging
 from jobs import records
 from jobs.evaluation import answers, grading
 
@@ -44,6 +45,7 @@ def calibrate(
     Raises:
         GatewrightError: as the judge does.
     """
+    threading.Thread(target=agreement.load, daemon=True).start()
     graded = grading.grade_all(judge, [_answered(row) for row in golden], max_concurrent, on_done)
     return calibration.measure(judge.name, golden, {row.id: judging.Grade(row.grade, row.reason) for row in graded})
 
