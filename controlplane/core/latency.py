@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 
 from controlplane.core import statistics
 
 
+CANDIDATE, LIVE = "candidate", "live"
+
+
 @dataclass(frozen=True)
 class Sample:
-    """One request. `at_seconds` counts from the test's start; `error` names the class of failure and is empty for a success."""
+    """One request. `error` names the class of failure and is empty for a success.
+
+    `at_seconds`: when it was due, counted from the test's start; every other time counts from there, so that a sender that falls behind
+    hides nothing. `delay_seconds`: how much later it left. `token_gaps_seconds`: between pieces of text, the first token's wait left out.
+    `role`: whose slot answered. `block`: which of the test's blocks it belongs to. `is_counted`: not a warm-up, not the ramp.
+    """
 
     at_seconds: float
     first_token_seconds: float | None
@@ -19,6 +28,38 @@ class Sample:
     finish_reason: str = ""
     error: str = ""
     row_id: str = ""
+    delay_seconds: float = 0.0
+    token_gaps_seconds: tuple[float, ...] = ()
+    prompt_tokens: int = 0
+    role: str = CANDIDATE
+    block: int = 0
+    is_counted: bool = True
+
+
+@dataclass(frozen=True)
+class Block:
+    """A stretch of a test in which one slot was under load; times since the test's start.
+
+    The load is whole from `steady_from_seconds` (ramp and warm-up are over) to `steady_until_seconds` (no further request was begun):
+    throughput is counted there.
+    """
+
+    number: int
+    role: str
+    steady_from_seconds: float
+    steady_until_seconds: float
+    ended_seconds: float
+
+
+@dataclass(frozen=True)
+class LoadTest:
+    """A whole test: samples in the order they were due, counted or not. `stopped_by`: `count`, `time` or `precision`."""
+
+    samples: tuple[Sample, ...]
+    blocks: tuple[Block, ...]
+    started_at: datetime
+    ended_at: datetime
+    stopped_by: str
 
 
 @dataclass(frozen=True)
