@@ -8,7 +8,6 @@ from datetime import datetime
 
 from controlplane.core import statistics
 
-
 CANDIDATE, LIVE = "candidate", "live"
 
 
