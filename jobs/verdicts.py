@@ -83,6 +83,9 @@ def report(log: job.Log, verdict: evidence.Verdict) -> None:
         )
     for note in verdict.notes:
         log.info(note)
+    for other in verdict.others:
+        reading = f"{other.reading} reading by " if other.reading else ""
+        log.info(f"The {reading}{other.rules} rules would say {other.outcome}: {other.reason}")
     log.info(f"{verdict.gate} gate: {verdict.outcome}. {verdict.reason}", outcome=verdict.outcome, rules=verdict.rules)
 
 

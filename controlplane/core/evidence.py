@@ -63,6 +63,17 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Other:
+    """What another set of rules, or (Gate 1) another reading of the same answers, would have said. It decides nothing."""
+
+    rules: RuleSet
+    outcome: Outcome
+    reason: str
+    checks: tuple[Check, ...] = ()
+    reading: str = ""
+
+
+@dataclass(frozen=True)
 class Verdict:
     """A gate's answer. `reason` is one sentence for a reader in a hurry; `notes` say what to bear in mind (a lowered floor, a label)."""
 
@@ -72,6 +83,7 @@ class Verdict:
     reason: str
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
+    others: tuple[Other, ...] = ()
 
 
 def check(name: str, value: float | None, comparison: str, limit: float, unit: str, against: str = "floor") -> Check:
@@ -100,6 +112,11 @@ def error(gate: Gate, rules: RuleSet, reason: str) -> Verdict:
     return Verdict(gate, rules, Outcome.ERROR, reason)
 
 
+def other(verdict: Verdict, reading: str = "") -> Other:
+    """A verdict that does not decide."""
+    return Other(verdict.rules, verdict.outcome, verdict.reason, verdict.checks, reading)
+
+
 def to_dict(verdict: Verdict) -> dict[str, object]:
     """The verdict as JSON values; `from_dict` reads it back to an equal verdict."""
     return asdict(verdict)
@@ -119,9 +136,20 @@ def from_dict(value: Mapping[str, Any]) -> Verdict:
             reason=str(value["reason"]),
             checks=tuple(_check_from(item) for item in value.get("checks", ())),
             notes=tuple(str(note) for note in value.get("notes", ())),
+            others=tuple(_other_from(item) for item in value.get("others", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         raise errors.InvalidInput(f"The stored verdict cannot be read: {fault!r}.", hint="Run the gate again.") from fault
+
+
+def _other_from(item: Mapping[str, Any]) -> Other:
+    return Other(
+        rules=RuleSet(item["rules"]),
+        outcome=Outcome(item["outcome"]),
+        reason=str(item["reason"]),
+        checks=tuple(_check_from(check) for check in item.get("checks", ())),
+        reading=str(item.get("reading", "")),
+    )
 
 
 def _check_from(item: Mapping[str, Any]) -> Check:

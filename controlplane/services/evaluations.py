@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +14,6 @@ from typing import Any
 from controlplane import ports, wire
 from controlplane.core import differences, errors, evidence, gates, intervals, judge_trust, judging, pairwise, preference_bias, sequential
 from controlplane.services import verdicts
-
-_OTHER = re.compile(r"The (\w+) reading by (\w+) rules would say (\w+): (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -53,21 +50,20 @@ def read(tracking: ports.Tracking, run: ports.TrackedRun, verdict: evidence.Verd
 def shown(found: Found, model: str, number: int) -> wire.Evaluation:
     """Raises OutsideError where the calibration is not what it should be."""
     run, candidate = found.run, found.of("candidate")
-    others, notes = _others(found.verdict.notes)
     return wire.Evaluation(
         model=model,
         version=number,
         mlflow_run=run.id,
         at=run.started_at,
         judge=run.tags.get("judge", ""),
-        verdict=verdicts.shown(dataclasses.replace(found.verdict, notes=notes)),
+        verdict=verdicts.shown(found.verdict),
         metrics=run.metrics,
         parameters=run.parameters,
         rows=tuple(_answer(row) for row in found.rows),
         asked=len(candidate),
         judged=sum(_is_judged(row) for row in candidate),
         reading=run.parameters.get("reading", "pointwise"),
-        others=others,
+        others=_others(found.verdict),
         differences=_differences(found),
         comparisons=tuple(wire.ComparedRow.model_validate(dataclasses.asdict(row)) for row in found.compared),
         pairwise=_pairwise(found),
@@ -79,11 +75,8 @@ def shown(found: Found, model: str, number: int) -> wire.Evaluation:
     )
 
 
-def _others(notes: Sequence[str]) -> tuple[tuple[wire.OtherVerdict, ...], tuple[str, ...]]:
-    """What other readings and rules would say, taken out of the notes; and the notes that are left."""
-    matches = [(note, _OTHER.fullmatch(note)) for note in notes]
-    others = [wire.OtherVerdict(reading=m[1], rules=m[2], outcome=m[3], reason=m[4]) for _, m in matches if m]
-    return tuple(others), tuple(note for note, match in matches if not match)
+def _others(verdict: evidence.Verdict) -> tuple[wire.OtherVerdict, ...]:
+    return tuple(wire.OtherVerdict(reading=one.reading, rules=one.rules, outcome=one.outcome, reason=one.reason) for one in verdict.others)
 
 
 def _differences(found: Found) -> tuple[wire.Difference, ...]:

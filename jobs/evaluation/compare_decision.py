@@ -109,14 +109,9 @@ def judge(found: Found, thresholds: gates.AnswerThresholds, reading: str, rule: 
 
 
 def choose(by_rule: Mapping[tuple[str, evidence.RuleSet], evidence.Verdict], deciding: tuple[str, evidence.RuleSet]) -> evidence.Verdict:
-    """The deciding verdict with a note on what the others would have said."""
-    notes = tuple(
-        f"The {reading} reading by {rule} rules would say {verdict.outcome}: {verdict.reason}"
-        for (reading, rule), verdict in by_rule.items()
-        if (reading, rule) != deciding
-    )
-    verdict = by_rule[deciding]
-    return replace(verdict, notes=(*verdict.notes, *notes))
+    """The deciding verdict with what the others would have said."""
+    others = tuple(evidence.other(verdict, reading) for (reading, rule), verdict in by_rule.items() if (reading, rule) != deciding)
+    return replace(by_rule[deciding], others=others)
 
 
 def trusted(verdict: evidence.Verdict, calibrated: calibration.Calibration | None, min_kappa: float) -> evidence.Verdict:

@@ -35,8 +35,7 @@ def evaluation(
         ("pairwise", pairwise_gate.evaluate(compared, by_role["candidate"], by_role["live"], THRESHOLDS, rules))
         for rules in evidence.RuleSet
     ]
-    notes = [f"The {reading} reading by {one.rules} rules would say {one.outcome}: {one.reason}" for reading, one in others]
-    verdict = replace(verdict, notes=(*verdict.notes, *notes))
+    verdict = replace(verdict, others=tuple(evidence.other(one, reading) for reading, one in others))
     if reason := judge_trust.refusal("llm judge (small)", 144, kappa, evidence.Interval(kappa - 0.06, kappa + 0.06)):
         believed = f"Were its grades to count: {verdict.outcome}. {verdict.reason}"
         verdict = replace(verdict, outcome=evidence.Outcome.INCONCLUSIVE, reason=reason, notes=(believed, *verdict.notes))

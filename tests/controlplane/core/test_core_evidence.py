@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_reason_names_value_and_limit() -> None:
 
 def test_verdict_survives_json() -> None:
     checks = (one(PASS), evidence.Check("y", None, "<", 2.0, "s", INCONCLUSIVE, "baseline", evidence.Interval(0.1, 0.2)))
-    verdict = evidence.combine(GATE, RULES, checks, ("a note",))
+    verdict = replace(evidence.combine(GATE, RULES, checks, ("a note",)), others=(evidence.other(evidence.error(GATE, RULES, "x"), "y"),))
     assert evidence.from_dict(json.loads(json.dumps(evidence.to_dict(verdict)))) == verdict
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ def decided(
         return stopped.outputs, registry
 
 
-def verdict_of(outputs: Mapping[str, object], registry: testing.FakeRegistry) -> dict[str, object]:
+def verdict_of(outputs: Mapping[str, object], registry: testing.FakeRegistry) -> dict[str, Any]:
     return dict(json.loads(registry.tracking.artifact(str(outputs["mlflow-run"]), "verdict.json")))
 
 
@@ -99,9 +100,9 @@ def test_the_wished_reading_decides(tmp_path: Path, flags: list[str], wrong: int
     rows = graded("candidate", wrong) + graded("live")
     outputs, registry = decided(tmp_path, rows, *flags, compared=preferring(winner, 100))
     assert outputs["outcome"] == outcome
-    notes = verdict_of(outputs, registry)["notes"]
-    assert isinstance(notes, list)
-    assert len([note for note in notes if "would say" in note]) == 3
+    others = verdict_of(outputs, registry)["others"]
+    assert isinstance(others, list)
+    assert len({(other["reading"], other["rules"]) for other in others}) == 3
     run = registry.tracking.run(str(outputs["mlflow-run"]))
     assert run.metrics["pairwise_wins"] + run.metrics["pairwise_losses"] == (0 if winner == "tie" else 100)
 
@@ -128,9 +129,9 @@ def test_rows_that_no_judge_saw_count_in_no_rate(tmp_path: Path) -> None:
     outputs, registry = decided(tmp_path, rows, "--rules=interval", "--margin=0.06", "--looks=2")
     run = registry.tracking.run(str(outputs["mlflow-run"]))
     assert (outputs["outcome"], run.metrics["candidate_scored"], run.metrics["candidate_unscored"]) == ("pass", 150, 0)
-    notes = str(verdict_of(outputs, registry)["notes"])
-    assert "Look 1 of 2: 150 of 300 rows judged" in notes
-    assert "by point rules would say pass" in notes
+    verdict = verdict_of(outputs, registry)
+    assert "Look 1 of 2: 150 of 300 rows judged" in str(verdict["notes"])
+    assert {"reading": "pointwise", "rules": "point", "outcome": "pass"}.items() <= verdict["others"][0].items()
 
 
 def test_the_run_says_what_was_asked_and_who_judged(tmp_path: Path) -> None:

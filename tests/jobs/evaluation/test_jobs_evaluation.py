@@ -247,7 +247,8 @@ def test_intervals_decide_when_asked_and_the_other_rules_are_shown_beside(tmp_pa
     assert run.metrics["interval_a_rate_candidate_live_low"] == pytest.approx(-0.2425, abs=1e-4)
     verdict = json.loads(registry.tracking.artifact(run.id, "verdict.json"))
     assert verdict["checks"][0]["interval"]["level"] == 0.95
-    assert "The pointwise reading by point rules would say pass: All 4 checks passed." in verdict["notes"]
+    others = {(other["reading"], other["rules"]): (other["outcome"], other["reason"]) for other in verdict["others"]}
+    assert others["pointwise", "point"] == ("pass", "All 4 checks passed.")
 
 
 def test_rows_that_were_never_graded_are_an_error(tmp_path: Path) -> None:
