@@ -63,7 +63,7 @@ def shown(found: Found, model: str, number: int) -> wire.Evaluation:
         asked=len(candidate),
         judged=sum(_is_judged(row) for row in candidate),
         reading=run.parameters.get("reading", "pointwise"),
-        others=_others(found.verdict),
+        others=verdicts.others(found.verdict),
         differences=_differences(found),
         comparisons=tuple(wire.ComparedRow.model_validate(dataclasses.asdict(row)) for row in found.compared),
         pairwise=_pairwise(found),
@@ -73,10 +73,6 @@ def shown(found: Found, model: str, number: int) -> wire.Evaluation:
         judge_identity=run.parameters.get("judge_identity", ""),
         judge_prompt_digest=run.parameters.get("judge_prompt_digest", ""),
     )
-
-
-def _others(verdict: evidence.Verdict) -> tuple[wire.OtherVerdict, ...]:
-    return tuple(wire.OtherVerdict(reading=one.reading, rules=one.rules, outcome=one.outcome, reason=one.reason) for one in verdict.others)
 
 
 def _differences(found: Found) -> tuple[wire.Difference, ...]:

@@ -17,6 +17,19 @@ def shown(verdict: evidence.Verdict) -> wire.Verdict:
     )
 
 
+def others(verdict: evidence.Verdict) -> tuple[wire.OtherVerdict, ...]:
+    return tuple(
+        wire.OtherVerdict(
+            reading=one.reading,
+            rules=one.rules,
+            outcome=one.outcome,
+            reason=one.reason,
+            checks=tuple(shown_check(check) for check in one.checks),
+        )
+        for one in verdict.others
+    )
+
+
 def shown_check(check: evidence.Check) -> wire.Check:
     return wire.Check(
         name=check.name,
