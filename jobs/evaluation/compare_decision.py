@@ -25,7 +25,7 @@ from controlplane.core import (
     sequential,
     workflows,
 )
-from jobs import job, records, verdicts
+from jobs import job, lineage, records, verdicts
 from jobs.evaluation import calibrate_judge, rules
 
 RULES = tuple(itertools.product(workflows.READINGS, evidence.RuleSet))
@@ -207,14 +207,7 @@ def _ids(eval_file: Path) -> set[str]:
 def _dataset(arguments: argparse.Namespace, version: ports.Version) -> ports.LoggedDataset | None:
     if not arguments.eval_file:
         return None
-    text = records.read_text(arguments.eval_file)
-    return ports.LoggedDataset(
-        name=f"{version.tags.get('dataset', '') or 'eval'} v{_data_version(arguments, version)} eval",
-        source=arguments.data_source or arguments.eval_file.absolute().as_uri(),
-        digest=datasets.digest(text),
-        rows=len(datasets.parse(text, str(arguments.eval_file))),
-        columns={name: "boolean" if kind is bool else "string" for name, kind in datasets.FIELDS.items()},
-    )
+    return lineage.dataset(version, arguments.eval_file, arguments.data_version, arguments.data_source)
 
 
 def _data_version(arguments: argparse.Namespace, version: ports.Version) -> str:
