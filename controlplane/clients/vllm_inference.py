@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from controlplane import ports
-from controlplane.core import errors, fingerprints
+from controlplane.core import errors, fingerprints, serving_environment
 
 DONE = "[DONE]"
 # Less than servers keep an idle connection (uvicorn: 5 s), so that no request meets one that is just being closed.
@@ -144,6 +144,11 @@ class VllmReplica:
     def version(self) -> str:
         """vLLM's own version."""
         return str(self._json(self._checked(self._send("GET", "/version")))["version"])
+
+    def environment(self) -> dict[str, str]:
+        """What the speed of its answers depends on, as far as the server tells."""
+        models = self._json(self._checked(self._send("GET", "/v1/models")))["data"]
+        return serving_environment.read(self.version(), models, self.metrics_text())
 
     def _own_or_kept(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
         return nullcontext(self._streaming) if self._streaming else self._connection()
