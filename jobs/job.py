@@ -92,6 +92,14 @@ def positive_number(text: str) -> float:
     return value
 
 
+def number(text: str) -> float:
+    """A finite number of at least 0, for argparse."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 0")
+    return value
+
+
 def run(step: str, main: Callable[[argparse.Namespace, Log], Mapping[str, object]], arguments: argparse.Namespace) -> NoReturn:
     """Runs the job's `main`, writes what it returns as outputs, and exits with the code that says how it went.
 
@@ -147,10 +155,10 @@ def earlier_outputs(output_dir: Path) -> list[Path]:
     return [attempt.parent / str(number) / output_dir.name for number in numbers if number < int(attempt.name)]
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Whole or not at all, whenever the process is killed."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
     temporary.replace(path)
 
 

@@ -67,6 +67,12 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
 
 
+def read_bytes(path: Path) -> bytes:
+    """Raises InvalidInput when there is no such readable file."""
+    with _readable(path):
+        return path.read_bytes()
+
+
 def _line(row: DataclassInstance) -> str:
     return json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n"
 

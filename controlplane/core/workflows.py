@@ -7,28 +7,24 @@ Names, defaults and thresholds follow the reference of the systems Gatewright re
 from __future__ import annotations
 
 from controlplane.core import errors
+from controlplane.core.workflow_parameters import (
+    CANDIDATE_SLOT,
+    DATA,
+    LEVEL,
+    LIVE_SLOT,
+    LOAD,
+    MLFLOW,
+    MODEL_NAME,
+    RULES,
+    VLLM,
+    fraction,
+    positive,
+)
 from controlplane.core.workflow_spec import Artifact, Const, Kind, Output, Param, Parameter, Resources, Source, Step, Workflow
 
 LORA_CONFIGS = ("minimal", "standard", "aggressive", "high_capacity")
 JUDGES = ("llm", "reference")
 READINGS = ("pointwise", "pairwise")
-
-_MODEL_NAME = Parameter("model-name", "mistral-7b-lora", "MLflow registered model.")
-_MLFLOW = Parameter("mlflow-tracking-uri", "http://mlflow.ai-platform:80", "MLflow server.", is_advanced=True)
-_VLLM = Parameter("vllm-url", "http://vllm-service.ml-models:8000", "vLLM server that serves the adapters.", is_advanced=True)
-_DATA = Parameter("s3-data-bucket", "s3://my-vllm-data", "Where the dataset versions lie (s3:// or file://).", is_advanced=True)
-_CANDIDATE_SLOT = Parameter("candidate-adapter", "aws-rag-qa-candidate", "Slot the candidate answers in; empty: <model-name>-candidate.")
-_LIVE_SLOT = Parameter("live-adapter", "aws-rag-qa-live", "Slot that serves users; empty: <model-name>-live.")
-
-
-def _positive(
-    name: str, default: str, help: str, *, kind: Kind = Kind.NUMBER, minimum: float = 0.0, is_advanced: bool = False
-) -> Parameter:
-    return Parameter(name, default, help, kind, minimum=minimum, is_advanced=is_advanced)
-
-
-def _fraction(name: str, default: str, help: str) -> Parameter:
-    return Parameter(name, default, help, Kind.NUMBER, minimum=0.0, maximum=1.0)
 
 
 def _pass(*names: str) -> dict[str, Source]:
@@ -57,14 +53,14 @@ TRAINING = Workflow(
             Kind.CHOICE,
             LORA_CONFIGS,
         ),
-        _MODEL_NAME,
+        MODEL_NAME,
         Parameter("base-model", "mistralai/Mistral-7B-v0.1", "Base model: a hub name or a local directory."),
         Parameter("dataset", "ops-qa", "Name of the dataset below the data location."),
-        _positive("learning-rate", "", "Optimizer's peak learning rate (default 2e-4).", minimum=1e-8),
-        _positive("num-epochs", "", "Passes over the training data (default 1).", minimum=0.01),
-        _positive("batch-size", "", "Rows per device and step (default 4).", kind=Kind.INTEGER, minimum=1),
-        _positive("max-seq-length", "", "Longest row in tokens (default 1024).", kind=Kind.INTEGER, minimum=16),
-        _positive(
+        positive("learning-rate", "", "Optimizer's peak learning rate (default 2e-4).", minimum=1e-8),
+        positive("num-epochs", "", "Passes over the training data (default 1).", minimum=0.01),
+        positive("batch-size", "", "Rows per device and step (default 4).", kind=Kind.INTEGER, minimum=1),
+        positive("max-seq-length", "", "Longest row in tokens (default 1024).", kind=Kind.INTEGER, minimum=16),
+        positive(
             "gradient-accumulation-steps",
             "",
             "Steps whose gradients are summed (default 4).",
@@ -73,11 +69,11 @@ TRAINING = Workflow(
             is_advanced=True,
         ),
         Parameter("quantization", "nf4", "nf4: QLoRA, base in 4 bits; none: plain LoRA.", Kind.CHOICE, ("nf4", "none"), is_advanced=True),
-        _positive("seed", "7", "Seed of shuffling and initialization.", kind=Kind.INTEGER, is_advanced=True),
-        _positive("max-eval-loss", "1.0", "Quality gate: highest eval loss (nats per answer token)."),
-        _positive("max-perplexity", "2.0", "Quality gate: highest perplexity.", minimum=1.0),
-        _DATA,
-        _MLFLOW,
+        positive("seed", "7", "Seed of shuffling and initialization.", kind=Kind.INTEGER, is_advanced=True),
+        positive("max-eval-loss", "1.0", "Quality gate: highest eval loss (nats per answer token)."),
+        positive("max-perplexity", "2.0", "Quality gate: highest perplexity.", minimum=1.0),
+        DATA,
+        MLFLOW,
         Parameter("mlflow-experiment", "vllm-lora-training", "MLflow experiment of the training runs.", is_advanced=True),
     ),
     steps=(
@@ -137,13 +133,13 @@ DEPLOYMENT = Workflow(
     purpose="Load an adapter into the candidate slot of the running vLLM server, ask it test questions, mark it staged.",
     ends_in="staged",
     parameters=(
-        _MODEL_NAME,
+        MODEL_NAME,
         Parameter("adapter-source", "alias:candidate", "Which version: alias:<alias> or version:<number>."),
         Parameter("slot-name", "aws-rag-qa-candidate", "Slot to load into; empty: <model-name>-candidate."),
-        _VLLM,
-        _MLFLOW,
-        _positive("num-requests", "3", "Smoke test: number of questions.", kind=Kind.INTEGER, minimum=1),
-        _positive("max-latency", "30", "Smoke test: longest answer time (seconds)."),
+        VLLM,
+        MLFLOW,
+        positive("num-requests", "3", "Smoke test: number of questions.", kind=Kind.INTEGER, minimum=1),
+        positive("max-latency", "30", "Smoke test: longest answer time (seconds)."),
         Parameter("adapters-dir", "", "Directory the vLLM server reads adapters from.", is_advanced=True),
     ),
     steps=(
@@ -186,10 +182,10 @@ EVALUATION = Workflow(
     purpose="Ask candidate and live the same unseen questions, grade the answers, decide whether the candidate is good enough.",
     ends_in="eval-passed or eval-failed",
     parameters=(
-        _MODEL_NAME,
-        _CANDIDATE_SLOT,
-        _LIVE_SLOT,
-        _VLLM,
+        MODEL_NAME,
+        CANDIDATE_SLOT,
+        LIVE_SLOT,
+        VLLM,
         Parameter(
             "judge", "llm", "llm: a model grades; reference: deterministic comparison with the reference answer.", Kind.CHOICE, JUDGES
         ),
@@ -214,13 +210,13 @@ EVALUATION = Workflow(
             is_advanced=True,
         ),
         Parameter("dataset", "ops-qa", "Name of the dataset below the data location."),
-        _DATA,
-        _MLFLOW,
-        _positive("max-concurrent", "15", "Requests in flight per step.", kind=Kind.INTEGER, minimum=1, is_advanced=True),
-        _positive("max-tokens", "48", "Longest answer in tokens.", kind=Kind.INTEGER, minimum=1, is_advanced=True),
-        _fraction("min-a-rate", "0.70", "Lowest share of correct answers (first deploy)."),
-        _fraction("max-c-rate", "0.10", "Highest share of wrong answers (first deploy)."),
-        _fraction("min-refusal-rate", "0.90", "Lowest share of unanswerable questions refused."),
+        DATA,
+        MLFLOW,
+        positive("max-concurrent", "15", "Requests in flight per step.", kind=Kind.INTEGER, minimum=1, is_advanced=True),
+        positive("max-tokens", "48", "Longest answer in tokens.", kind=Kind.INTEGER, minimum=1, is_advanced=True),
+        fraction("min-a-rate", "0.70", "Lowest share of correct answers (first deploy)."),
+        fraction("max-c-rate", "0.10", "Highest share of wrong answers (first deploy)."),
+        fraction("min-refusal-rate", "0.90", "Lowest share of unanswerable questions refused."),
         Parameter(
             "reading",
             "pointwise",
@@ -229,13 +225,11 @@ EVALUATION = Workflow(
             READINGS,
             is_advanced=True,
         ),
-        Parameter(
-            "rules", "point", "Which rules decide; both are shown: measured values, or intervals.", Kind.CHOICE, ("point", "interval")
-        ),
+        RULES,
         Parameter(
             "margin", "0.02", "How much worse than live is no worse (interval).", Kind.NUMBER, minimum=0.0, maximum=0.5, is_advanced=True
         ),
-        Parameter("level", "0.95", "Level of the confidence intervals.", Kind.NUMBER, minimum=0.5, maximum=0.999, is_advanced=True),
+        LEVEL,
         Parameter("looks", "1", "Looks at which judging may end early (interval).", Kind.INTEGER, minimum=1, maximum=10, is_advanced=True),
         Parameter("compare-base", "false", "Also ask the base model, to see what training gained.", Kind.FLAG),
         Parameter("mlflow-experiment", "vllm-lora-evaluation", "MLflow experiment of the evaluations.", is_advanced=True),
@@ -341,24 +335,38 @@ PERFORMANCE = Workflow(
     purpose="Load the candidate slot with concurrent requests, measure latency, time to first token, throughput and success, decide.",
     ends_in="perf-passed or perf-failed",
     parameters=(
-        _MODEL_NAME,
-        _CANDIDATE_SLOT,
-        _VLLM,
+        MODEL_NAME,
+        CANDIDATE_SLOT,
+        LIVE_SLOT,
+        VLLM,
+        Parameter("device", "", "What the server computes on, such as its GPU; empty: as the job's machine tells.", is_advanced=True),
         Parameter(
             "prometheus-url", "http://monitoring-kube-prometheus-prometheus.ai-platform:9090", "Prometheus; empty: none.", is_advanced=True
         ),
+        Parameter(
+            "prometheus-matcher", "", 'Labels of the servers under test, such as namespace="ml"; empty: all it knows.', is_advanced=True
+        ),
         Parameter("dataset", "ops-qa", "Name of the dataset below the data location."),
-        _DATA,
-        _MLFLOW,
-        _positive("concurrency", "10", "Requests in flight.", kind=Kind.INTEGER, minimum=1),
-        _positive("max-tokens", "256", "Most tokens per answer.", kind=Kind.INTEGER, minimum=1),
-        _positive("max-samples", "0", "Most requests; 0: every row once.", kind=Kind.INTEGER),
-        _positive("max-p95-latency", "8.0", "Highest P95 end-to-end latency (seconds)."),
-        _positive("max-p95-ttft", "2.0", "Highest P95 time to first token (seconds)."),
-        _positive("min-throughput", "2.0", "Lowest throughput (requests/s)."),
-        _fraction("min-success-rate", "0.99", "Lowest share of requests that succeed."),
-        _positive("latency-regression-factor", "1.15", "Highest latency relative to the baseline.", minimum=1.0),
-        _fraction("throughput-regression-factor", "0.85", "Lowest throughput relative to the baseline."),
+        DATA,
+        MLFLOW,
+        *LOAD,
+        positive("max-p95-latency", "8.0", "Highest P95 end-to-end latency (seconds)."),
+        positive("max-p95-ttft", "2.0", "Highest P95 time to first token (seconds)."),
+        positive("min-throughput", "2.0", "Lowest throughput (requests/s)."),
+        fraction("min-success-rate", "0.99", "Lowest share of requests that succeed."),
+        positive("latency-regression-factor", "1.15", "Highest latency relative to the baseline.", minimum=1.0),
+        fraction("throughput-regression-factor", "0.85", "Lowest throughput relative to the baseline."),
+        RULES,
+        Parameter(
+            "success-margin",
+            "0.02",
+            "How much lower than the baseline's a success rate is no worse (interval).",
+            Kind.NUMBER,
+            minimum=0.0,
+            maximum=0.5,
+            is_advanced=True,
+        ),
+        LEVEL,
         Parameter("mlflow-experiment", "vllm-lora-performance", "MLflow experiment of the load tests.", is_advanced=True),
     ),
     steps=(
@@ -380,7 +388,8 @@ PERFORMANCE = Workflow(
             {
                 "eval-file": Artifact("download-eval-data", "eval.jsonl"),
                 "adapter-name": Param("candidate-adapter"),
-                **_pass("model-name", "vllm-url", "prometheus-url", "concurrency", "max-tokens", "max-samples"),
+                **_pass("model-name", "live-adapter", "vllm-url", "device", "prometheus-url", "prometheus-matcher"),
+                **_pass(*(parameter.name for parameter in LOAD)),
             },
             needs=("download-eval-data",),
             resources=_BUSY,
@@ -391,7 +400,9 @@ PERFORMANCE = Workflow(
             "jobs.performance.perf_decision",
             {
                 "results-file": Artifact("run-load-test", "results.json"),
-                "samples-file": Artifact("run-load-test", "samples.jsonl"),
+                "samples-file": Artifact("run-load-test", "samples.parquet"),
+                "eval-file": Artifact("download-eval-data", "eval.jsonl"),
+                "data-source": Output("download-eval-data", "source"),
                 "version": Output("download-eval-data", "version"),
                 "data-version": Output("download-eval-data", "data-version"),
                 **_pass(
@@ -402,6 +413,10 @@ PERFORMANCE = Workflow(
                     "min-success-rate",
                     "latency-regression-factor",
                     "throughput-regression-factor",
+                    "success-margin",
+                    "level",
+                    "rules",
+                    "baseline",
                     "mlflow-tracking-uri",
                     "mlflow-experiment",
                 ),
@@ -420,7 +435,7 @@ PROMOTE = Workflow(
     purpose="Put a version in the live slot, keep the one it replaces as previous, clean up the gate aliases.",
     ends_in="live, previous",
     parameters=(
-        _MODEL_NAME,
+        MODEL_NAME,
         Parameter(
             "source-alias",
             "staged",
@@ -429,8 +444,8 @@ PROMOTE = Workflow(
             ("staged", "eval-passed", "perf-passed", "previous"),
         ),
         Parameter("slot-name", "aws-rag-qa-live", "Slot to load into; empty: <model-name>-live."),
-        _VLLM,
-        _MLFLOW,
+        VLLM,
+        MLFLOW,
         Parameter("deployment", "vllm", "Kubernetes deployment of the vLLM server.", is_advanced=True),
         Parameter("namespace", "ml-models", "Kubernetes namespace of the vLLM server.", is_advanced=True),
         Parameter("adapters-dir", "", "Directory the vLLM server reads adapters from.", is_advanced=True),

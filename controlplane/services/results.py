@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from controlplane import ports, wire
 from controlplane.core import errors, evidence, lifecycle
-from controlplane.services import evaluations, verdicts
+from controlplane.services import evaluations, performances
 
 RUN_TAG = {evidence.Gate.EVALUATION: "evaluation-run", evidence.Gate.PERFORMANCE: "performance-run"}
 OUTCOME_TAG = {evidence.Gate.EVALUATION: "evaluation-outcome", evidence.Gate.PERFORMANCE: "performance-outcome"}
@@ -29,21 +27,7 @@ class Results:
     def performance(self, model: str, number: int) -> wire.Performance:
         """Gate 2 of a version with its samples, beside the baseline's. Raises NotFound when it was never run."""
         run = self._run(model, number, evidence.Gate.PERFORMANCE)
-        results = json.loads(self.tracking.artifact(run.id, "results.json"))
-        baseline = run.tags.get("baseline-run", "")
-        return wire.Performance(
-            model=model,
-            version=number,
-            mlflow_run=run.id,
-            at=_time(results, "started_at", run.started_at),
-            ended_at=_time(results, "ended_at", run.started_at + timedelta(minutes=1)),
-            verdict=verdicts.shown(self._verdict(run)),
-            metrics=run.metrics,
-            parameters=run.parameters,
-            samples=self._samples(run.id),
-            baseline_version=int(run.tags["baseline-version"]) if run.tags.get("baseline-version", "").isdecimal() else None,
-            baseline_samples=self._samples(baseline) if baseline else (),
-        )
+        return performances.shown(self.tracking, run, self._verdict(run), model, number)
 
     def checklist(self, version: ports.Version) -> tuple[wire.Evidence, ...]:
         """Gate 0, the smoke test, Gate 1 and Gate 2 as one item each, from the version's tags and aliases."""
@@ -75,9 +59,6 @@ class Results:
     def _verdict(self, run: ports.TrackedRun) -> evidence.Verdict:
         return evidence.from_dict(json.loads(self.tracking.artifact(run.id, "verdict.json")))
 
-    def _samples(self, run_id: str) -> tuple[wire.Sample, ...]:
-        return tuple(_sample(row) for row in _json_lines(self.tracking.artifact(run_id, "samples.jsonl")))
-
 
 def _quality(version: ports.Version) -> wire.Evidence:
     loss, perplexity = (_number(version.tags.get(name)) for name in ("eval_loss", "perplexity"))
@@ -93,19 +74,6 @@ def _smoke_test(version: ports.Version) -> wire.Evidence:
     if passed:
         return wire.Evidence(gate="deployment", title="Smoke test", outcome="pass", reason="It answered in the candidate slot.")
     return wire.Evidence(gate="deployment", title="Smoke test", outcome="missing", reason="Not staged yet: launch the deployment workflow.")
-
-
-def _sample(row: Mapping[str, object]) -> wire.Sample:
-    return wire.Sample.model_validate({name: row.get(name) for name in wire.Sample.model_fields if name in row})
-
-
-def _json_lines(content: bytes) -> Sequence[Mapping[str, object]]:
-    return [json.loads(line) for line in content.splitlines() if line.strip()]
-
-
-def _time(results: Mapping[str, object], name: str, otherwise: datetime) -> datetime:
-    value = results.get(name)
-    return datetime.fromisoformat(value) if isinstance(value, str) else otherwise
 
 
 def _number(text: str | None) -> float | None:

@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-a-rate", type=float, default=own.min_a_rate, help="lowest share of correct answers (first deploy)")
     parser.add_argument("--max-c-rate", type=float, default=own.max_c_rate, help="highest share of wrong answers (first deploy)")
     parser.add_argument("--min-refusal-rate", type=float, default=own.min_refusal_rate, help="lowest share of unanswerable refused")
-    parser.add_argument("--rules", choices=tuple(evidence.RuleSet), default=gates.POINT_RULES, help="which rules decide; both are computed")
+    parser.add_argument(
+        "--rules", choices=tuple(evidence.RuleSet), default=evidence.RuleSet.INTERVAL, help="which rules decide; both are computed"
+    )
     parser.add_argument("--margin", type=float, default=own.margin, help="how much worse than live is no worse (interval rules)")
     parser.add_argument("--level", type=float, default=own.level, help="level of the confidence intervals (interval rules)")
     parser.add_argument(

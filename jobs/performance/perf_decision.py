@@ -5,28 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+
+import numpy
 
 from controlplane import ports, settings
 from controlplane.clients import mlflow_registry
-from controlplane.core import errors, evidence, gates, latency, lifecycle
-from jobs import job, records, verdicts
+from controlplane.core import evidence, gates, latency, load_gate, load_measures, load_record, sample_table, saturation, workflow_parameters
+from jobs import job, lineage, records, verdicts
+from jobs.performance import baselines
 
 REFERENCE_CONCURRENCY = 10
-# Latency under another load is another question, so a baseline counts only when these are equal.
-COMPARED_SETTINGS = ("concurrency", "max_tokens")
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """`note` says why there is no summary, or which one it is."""
-
-    note: str = ""
-    summary: latency.LoadSummary | None = None
-    run_id: str = ""
-    version: int | None = None
+# Of the resampling in a throughput's interval: the same test gives the same verdict.
+RESAMPLING_SEED = 0
 
 
 def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
@@ -36,43 +28,36 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
 
 def decide(registry: ports.Registry, tracking: ports.Tracking, arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     thresholds = _thresholds(arguments)
-    results = _results(arguments.results_file)
-    samples = records.read(arguments.samples_file, latency.Sample)
-    summary = latency.summarize(samples, float(results["summary"]["duration_seconds"]))
+    record = read(arguments)
     version = registry.resolve(arguments.model_name, f"version:{arguments.version}" if arguments.version else "alias:eval-passed")
-    baseline = find_baseline(registry, tracking, version, arguments.mlflow_experiment, results["settings"])
-    notes = (*([baseline.note] if baseline.note else []), *_notes(results))
-    verdict = gates.evaluate_performance(summary, baseline.summary, thresholds, notes=notes)
+    baseline = baselines.find(registry, tracking, version, record, arguments)
+    generator = numpy.random.default_rng(RESAMPLING_SEED)
+    candidate = load_measures.measure(record.test, latency.CANDIDATE, thresholds, generator)
+    other = load_measures.measure(baseline.test, baseline.role, thresholds, generator) if baseline.test else None
+    notes = (baseline.note, *_notes(record))
+    verdict = load_gate.decide(candidate, other, thresholds, record.witness, evidence.RuleSet(arguments.rules), notes)
+    verdict = _standing(verdict, (*baselines.wrong_versions(registry, version, record), *record.faults))
     verdicts.report(log, verdict)
     proof = verdicts.Evidence(
         experiment=arguments.mlflow_experiment,
-        parameters=_parameters(thresholds, results),
-        metrics={**latency.to_metrics(summary), **_server_metrics(results)},
-        tags=_tags(version, baseline, results, arguments.data_version),
-        files=_files(arguments),
+        parameters={name: str(value) for name, value in {**asdict(thresholds), **record.settings, **_how(arguments, record)}.items()},
+        metrics={**_metrics(candidate, ""), **(_metrics(other, "baseline_") if other else {}), **_witness_metrics(record)},
+        tags=_tags(version, baseline, record, arguments.data_version),
+        files=_files(record, thresholds, arguments),
+        dataset=lineage.dataset(version, arguments.eval_file, arguments.data_version, arguments.data_source)
+        if arguments.eval_file
+        else None,
     )
     run_id = verdicts.record(registry, tracking, version, verdict, proof, arguments.output_dir)
-    shown = _shown(summary)
+    shown = _shown(latency.summarize_role(record.test, latency.CANDIDATE))
     registry.tag(version, {name.replace("-", "_"): str(value) for name, value in shown.items()})
     return verdicts.finish(verdict, {"mlflow-run": run_id, "version": version.number, "baseline-run": baseline.run_id, **shown})
 
 
-def find_baseline(
-    registry: ports.Registry, tracking: ports.Tracking, version: ports.Version, experiment: str, wanted: Mapping[str, object]
-) -> Baseline:
-    """The newest passed load test of the live version under the same load."""
-    live = registry.model(version.model).aliases.get(lifecycle.Alias.LIVE)
-    if live is None:
-        return Baseline("First deploy: nothing is live, so only the floors decide.")
-    if live == version.number:
-        return Baseline(f"Version {live} is live itself, so only the floors decide.")
-    tags = {"model": version.model, "version": str(live), "gate": evidence.Gate.PERFORMANCE.value, "outcome": evidence.Outcome.PASS.value}
-    for run in tracking.search(experiment, tags):
-        if all(run.parameters.get(name) == str(wanted.get(name)) for name in COMPARED_SETTINGS):
-            note = f"Baseline: version {live}, MLflow run {run.id[:8]}."
-            return Baseline(note, latency.from_metrics(run.metrics), run.id, live)
-    load = ", ".join(f"{name.replace('_', ' ')} {wanted.get(name)}" for name in COMPARED_SETTINGS)
-    return Baseline(f"Live version {live} has no passed load test with {load}, so only the floors decide.")
+def read(arguments: argparse.Namespace) -> load_record.LoadRecord:
+    """Raises InvalidInput."""
+    samples = sample_table.from_parquet(records.read_bytes(arguments.samples_file))
+    return load_record.from_json(records.read_text(arguments.results_file), samples)
 
 
 def _thresholds(arguments: argparse.Namespace) -> gates.LoadThresholds:
@@ -83,57 +68,72 @@ def _thresholds(arguments: argparse.Namespace) -> gates.LoadThresholds:
         min_success_rate=arguments.min_success_rate,
         latency_regression_factor=arguments.latency_regression_factor,
         throughput_regression_factor=arguments.throughput_regression_factor,
+        success_margin=arguments.success_margin,
+        level=arguments.level,
     )
 
 
-def _results(file: Path) -> Mapping[str, Mapping[str, Any]]:
-    try:
-        results: Mapping[str, Mapping[str, Any]] = json.loads(records.read_text(file))
-        _ = results["summary"]["duration_seconds"], results["settings"]["concurrency"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise errors.InvalidInput(f"{file} is not the result of a load test: {error!r}.", hint="Run run_load_test again.") from error
-    return results
-
-
-def _notes(results: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    notes = []
-    concurrency = int(str(results["settings"]["concurrency"]))
+def _notes(record: load_record.LoadRecord) -> tuple[str, ...]:
+    concurrency = int(record.settings.get("concurrency", REFERENCE_CONCURRENCY))
     if concurrency < REFERENCE_CONCURRENCY:
-        notes.append(f"Lowered: concurrency {concurrency} instead of {REFERENCE_CONCURRENCY}.")
-    foreign = results.get("server", {}).get("foreign")
-    if isinstance(foreign, int | float) and foreign > 0:
-        notes.append(f"The server finished {foreign:g} requests that this test did not send; the times include their load.")
-    return tuple(notes)
+        return (f"Lowered: concurrency {concurrency} instead of {REFERENCE_CONCURRENCY}.",)
+    return ()
 
 
-def _parameters(thresholds: gates.LoadThresholds, results: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    return {name: str(value) for name, value in {**asdict(thresholds), **results["settings"]}.items()}
+def _standing(verdict: evidence.Verdict, faults: tuple[str, ...]) -> evidence.Verdict:
+    """A test of something else than the version decides nothing; an error stays one."""
+    if not faults or verdict.outcome is evidence.Outcome.ERROR:
+        return verdict
+    believed = f"Were it to count: {verdict.outcome}. {verdict.reason}"
+    return replace(verdict, outcome=evidence.Outcome.INCONCLUSIVE, reason=" ".join(faults), notes=(*verdict.notes, believed))
 
 
-def _server_metrics(results: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    server = results.get("server", {})
-    return {f"server_{name}": float(value) for name, value in server.items() if isinstance(value, int | float)}
+def _how(arguments: argparse.Namespace, record: load_record.LoadRecord) -> dict[str, object]:
+    return {"rules": arguments.rules, "baseline": arguments.baseline, "seed": record.seed, "stopped_by": record.test.stopped_by}
 
 
-def _tags(version: ports.Version, baseline: Baseline, results: Mapping[str, Mapping[str, Any]], data_version: str) -> dict[str, str]:
+def _metrics(source: load_measures.Source, prefix: str) -> dict[str, float]:
+    """`p95_latency_seconds` with `_low` and `_high`, and so on; unknown values and open bounds are left out."""
+    summary = latency.summarize_role(source.test, source.role)
+    found = {**latency.to_metrics(summary), **load_measures.to_metrics(source.measured)}
+    return {f"{prefix}{name}": value for name, value in found.items()}
+
+
+def _witness_metrics(record: load_record.LoadRecord) -> dict[str, float]:
+    seen = record.witness
+    edges = {
+        f"{name}_{edge}": value
+        for name, quantile in seen.quantiles.items()
+        for edge, value in asdict(quantile).items()
+        if numpy.isfinite(value)
+    }
+    counted = {"sent": float(record.sent), **({} if seen.finished is None else {"finished": seen.finished})}
+    return {f"server_{name}": float(value) for name, value in {**counted, **edges, **seen.values}.items()}
+
+
+def _tags(version: ports.Version, baseline: baselines.Baseline, record: load_record.LoadRecord, data_version: str) -> dict[str, str]:
     return {
         "digest": version.digest,
         "dataset": version.tags.get("dataset", ""),
+        "dataset.digest": record.settings.get("questions", ""),
         "data.version": data_version or version.tags.get("data-version", ""),
+        "baseline": baseline.kind,
         "baseline-run": baseline.run_id,
         "baseline-version": str(baseline.version or ""),
-        "vllm.version": str(results.get("environment", {}).get("vllm_version", "")),
+        "witness": record.witness.agreement.value,
+        **{f"environment.{name}": value for name, value in record.environment.items()},
     }
 
 
-def _files(arguments: argparse.Namespace) -> list[Path]:
+def _files(record: load_record.LoadRecord, thresholds: gates.LoadThresholds, arguments: argparse.Namespace) -> list[Path]:
     """Copies under the names by which readers of the MLflow run know them."""
-    arguments.output_dir.mkdir(parents=True, exist_ok=True)
-    copies = []
-    for source, name in ((arguments.results_file, "results.json"), (arguments.samples_file, "samples.jsonl")):
-        job.write_atomically(arguments.output_dir / name, records.read_text(source))
-        copies.append(arguments.output_dir / name)
-    return copies
+    own = arguments.output_dir
+    own.mkdir(parents=True, exist_ok=True)
+    job.write_atomically(own / "results.json", records.read_text(arguments.results_file))
+    job.write_atomically(own / "samples.parquet", records.read_bytes(arguments.samples_file))
+    points = [asdict(point) for point in saturation.points(record.sweep, thresholds)]
+    job.write_atomically(own / "sweep.json", json.dumps(points, indent=2))
+    return [own / "results.json", own / "samples.parquet", own / "sweep.json"]
 
 
 def _shown(summary: latency.LoadSummary) -> dict[str, float]:
@@ -150,16 +150,22 @@ def parser() -> argparse.ArgumentParser:
     own = gates.LoadThresholds()
     result = job.parser("Gate 2: decide on a load test and record the verdict.")
     result.add_argument("--results-file", type=Path, required=True, help="results.json of run_load_test")
-    result.add_argument("--samples-file", type=Path, required=True, help="samples.jsonl of run_load_test")
+    result.add_argument("--samples-file", type=Path, required=True, help="samples.parquet of run_load_test")
+    result.add_argument("--eval-file", type=Path, help="the questions that were asked, for the record")
+    result.add_argument("--data-source", default="", help="where they came from, noted on the run")
     result.add_argument("--model-name", default="mistral-7b-lora", help="MLflow registered model")
     result.add_argument("--version", type=job.positive_integer, help="version under test; none: the one with eval-passed")
     result.add_argument("--data-version", default="", help="version of the data, noted on the run; empty: the version's own")
+    result.add_argument("--baseline", choices=workflow_parameters.BASELINES, default="auto", help="none: the floors alone decide")
+    result.add_argument("--rules", choices=workflow_parameters.RULE_SETS, default="interval", help="which decide; both are computed")
     result.add_argument("--max-p95-latency", type=float, default=own.max_p95_latency_seconds, help="seconds")
     result.add_argument("--max-p95-ttft", type=float, default=own.max_p95_ttft_seconds, help="seconds")
     result.add_argument("--min-throughput", type=float, default=own.min_throughput, help="requests/s")
     result.add_argument("--min-success-rate", type=float, default=own.min_success_rate, help="fraction of one")
     result.add_argument("--latency-regression-factor", type=float, default=own.latency_regression_factor, help="of the baseline")
     result.add_argument("--throughput-regression-factor", type=float, default=own.throughput_regression_factor, help="of the baseline")
+    result.add_argument("--success-margin", type=float, default=own.success_margin, help="lower than the baseline's that is no worse")
+    result.add_argument("--level", type=float, default=own.level, help="level of the confidence intervals")
     result.add_argument("--mlflow-tracking-uri", default="", help="MLflow server; empty: MLFLOW_TRACKING_URI, else the local one")
     result.add_argument("--mlflow-experiment", default="vllm-lora-performance", help="MLflow experiment of the load tests")
     return result

@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import fastapi
+import made_load_tests
 import pytest
 
 from controlplane import plane, ports, settings, testing
 from controlplane.api import app
-from controlplane.core import evidence, gates, judging, latency, reference_judge
+from controlplane.core import evidence, gates, judging, latency, load_record, reference_judge, sample_table
 from controlplane.services import promote
 
 MODEL = "ops-qa"
@@ -97,13 +98,14 @@ class World:
 
     def add_performance(self, version: ports.Version, seconds: float, tags: Mapping[str, str] | None = None) -> str:
         """Gate 2 of a version whose requests all took this long."""
-        samples = [latency.Sample(float(n), seconds / 4, seconds, 8) for n in range(10)]
-        summary = latency.summarize(samples, 4.0)
+        record = made_load_tests.made([seconds] * 10)
+        summary = latency.summarize_role(record.test, latency.CANDIDATE)
         verdict = gates.evaluate_performance(summary, None, gates.LoadThresholds())
         files = {
             "verdict.json": json.dumps(evidence.to_dict(verdict)),
-            "samples.jsonl": _lines(samples),
-            "results.json": json.dumps({"started_at": "2026-01-01T10:00:00+00:00", "ended_at": "2026-01-01T10:02:00+00:00"}),
+            "samples.parquet": sample_table.to_parquet(record.samples),
+            "results.json": load_record.to_json(record),
+            "sweep.json": "[]",
         }
         return self._record(version, evidence.Gate.PERFORMANCE, verdict, files, latency.to_metrics(summary), tags or {})
 
@@ -112,13 +114,13 @@ class World:
         version: ports.Version,
         gate: evidence.Gate,
         verdict: evidence.Verdict,
-        files: Mapping[str, str],
+        files: Mapping[str, str | bytes],
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
     ) -> str:
         run_id = self.tracking.log(gate, str(gate), parameters={}, metrics=metrics, tags=tags)
-        for name, text in files.items():
-            self.tracking.files[run_id, name] = text.encode()
+        for name, content in files.items():
+            self.tracking.files[run_id, name] = content.encode() if isinstance(content, str) else content
         self.registry.tag(version, {f"{gate}-run": run_id, f"{gate}-outcome": verdict.outcome})
         return run_id
 
