@@ -13,9 +13,9 @@ Piece = tuple[float, bytes]
 
 @dataclass
 class Reading:
-    """`text_at`: when each event that brought text was there. `done_at`: when the stream said that it was over, None if it never did.
+    """`text_at`: when each event that brought text was there. `done_at`: when the stream said that it was over.
 
-    `is_readable` is false for a stream that holds an error, or something that is not of this form.
+    It is None of a stream that broke off, told of an error, or held something that is no answer: reading ends there.
     """
 
     text_at: list[float] = field(default_factory=list)
@@ -23,7 +23,6 @@ class Reading:
     prompt_tokens: int = 0
     finish_reason: str = ""
     done_at: float | None = None
-    is_readable: bool = True
 
 
 def read(pieces: Sequence[Piece]) -> Reading:
@@ -37,7 +36,6 @@ def read(pieces: Sequence[Piece]) -> Reading:
             reading.done_at = at
             return reading
         if not _take(reading, at, data):
-            reading.is_readable = False
             return reading
     return reading
 

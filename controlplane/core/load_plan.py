@@ -65,7 +65,7 @@ class Plan:
         ramp_seconds: at the start of each block, in which the load grows; what is due in it does not count.
         warmup_requests: of each slot, before its first block; they do not count.
         deadline_seconds: longest time of one request, from when it was due.
-        max_seconds: no request of the test begins later.
+        max_seconds: no request of the test begins later; 0 for no limit.
         precision: the test ends after the round of blocks in which each slot's P95 end-to-end is known this well (half of its interval's
             width over its value, such as 0.1); 0 for never.
 
@@ -83,13 +83,17 @@ class Plan:
     ramp_seconds: float = 0.0
     warmup_requests: int = 0
     deadline_seconds: float = 120.0
-    max_seconds: float = math.inf
+    max_seconds: float = 0.0
     precision: float = 0.0
 
     def __post_init__(self) -> None:
         for is_right, fault, hint in _checks(self):
             if not is_right:
                 raise errors.InvalidInput(f"A load test cannot have {fault}.", hint=hint)
+
+    def is_too_late(self, seconds: float) -> bool:
+        """For a request to begin, so long after the test's start."""
+        return 0 < self.max_seconds <= seconds
 
     @property
     def most_in_flight(self) -> int:
@@ -163,7 +167,7 @@ def _checks(plan: Plan) -> list[tuple[bool, str, str]]:
         (_is_time(plan.ramp_seconds), f"a ramp of {plan.ramp_seconds} s", "It must be 0 or more."),
         (plan.warmup_requests >= 0, f"{plan.warmup_requests} warm-up requests", "There must be 0 or more."),
         (_is_positive(plan.deadline_seconds), f"a deadline of {plan.deadline_seconds} s", "It must be more than 0."),
-        (plan.max_seconds > 0, f"an end after {plan.max_seconds} s", "It must be more than 0."),
+        (_is_time(plan.max_seconds), f"an end after {plan.max_seconds} s", "It must be 0 (none) or more."),
         (0 <= plan.precision < 1, f"a precision of {plan.precision}", "It must be at least 0 and less than 1, such as 0.1."),
     ]
 

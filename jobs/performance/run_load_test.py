@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy
+
 from controlplane.clients import load_generator, replica_set, vllm_inference
-from controlplane.core import adapters, datasets, errors, latency, prompts
+from controlplane.core import adapters, datasets, errors, latency, load_plan, load_progress, prompts
 from jobs import job, records
 from jobs.performance import server_view
-
-Prompts = Sequence[load_generator.Prompt]
 
 
 def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
@@ -22,27 +21,32 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     slot = arguments.adapter_name or adapters.candidate_slot(arguments.model_name)
     replica = vllm_inference.VllmReplica(replica_set.first(arguments.vllm_url))
     root = _root(replica, slot)
-    load = load_generator.Load(
-        replica.address, slot, arguments.concurrency, arguments.max_tokens, arguments.request_timeout, seed=arguments.seed
+    questions = [load_generator.Prompt(row.id, prompts.messages(row.question, row.context)) for row in rows]
+    plan = load_plan.Plan(
+        slots=(load_plan.Slot(latency.CANDIDATE, slot),),
+        loop=load_plan.ClosedLoop(arguments.concurrency),
+        max_tokens=arguments.max_tokens,
+        requests_per_block=min(arguments.max_samples or len(rows), len(rows)),
+        blocks_per_slot=1,
+        warmup_requests=arguments.warmup_requests,
+        deadline_seconds=arguments.request_timeout,
     )
-    warm, measured_prompts = split_prompts(rows, arguments.max_samples, arguments.warmup_requests)
-    log.info(f"Loading {slot} with {len(measured_prompts)} requests, {load.concurrency} at a time.", slot=slot, root=root)
-    if warm:
-        asyncio.run(load_generator.run(load, warm))
-        log.info(f"Warmed up with {len(warm)} requests, which do not count.")
+    log.info(f"Loading {slot} with {plan.counted_requests} requests, {arguments.concurrency} at a time.", slot=slot, root=root)
     before = replica.metrics_text()
-    measured = asyncio.run(load_generator.run(load, measured_prompts, lambda done: log.progress(done, len(measured_prompts))))
+    rng = numpy.random.default_rng(arguments.seed)
+    measured = load_generator.measure(plan, replica.address, questions, rng, on_progress=lambda now: _tell(log, now))
     after = replica.metrics_text()
-    summary = latency.summarize(measured.samples, measured.duration_seconds)
-    _check_some_succeeded(measured.samples, load)
+    samples = [sample for sample in measured.samples if sample.is_counted]
+    summary = latency.summarize(samples, sum(block.ended_seconds - block.steady_from_seconds for block in measured.blocks))
+    _check_some_succeeded(measured.samples, replica.address)
     server = server_view.ask(arguments.prometheus_url, measured, before, after, log)
-    records.write(arguments.output_dir / "samples.jsonl", measured.samples)
+    records.write(arguments.output_dir / "samples.jsonl", samples)
     results = {
         "started_at": measured.started_at.isoformat(),
         "ended_at": measured.ended_at.isoformat(),
         "summary": asdict(summary),
-        "errors": latency.errors_by_class(measured.samples),
-        "settings": {**asdict(load), "requests": len(measured_prompts), "warmup_requests": len(warm)},
+        "errors": latency.errors_by_class(samples),
+        "settings": {**asdict(plan), "concurrency": arguments.concurrency, "requests": len(samples), "stopped_by": measured.stopped_by},
         "environment": {"vllm_version": replica.version(), "root": root},
         "server": asdict(server),
     }
@@ -58,12 +62,8 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     }
 
 
-def split_prompts(rows: Sequence[datasets.Row], max_samples: int, warmup_requests: int) -> tuple[Prompts, Prompts]:
-    """(warm-up, measured). They share no prompt where the rows allow it, so that the prefix cache helps no measured request."""
-    count = min(max_samples, len(rows)) if max_samples else len(rows)
-    every = [load_generator.Prompt(row.id, prompts.messages(row.question, row.context)) for row in rows]
-    spare = every[count:] or every
-    return spare[:warmup_requests], every[:count]
+def _tell(log: job.Log, progress: load_progress.Progress) -> None:
+    log.progress(progress.requests, progress.of_requests or progress.requests)
 
 
 def _root(replica: vllm_inference.VllmReplica, slot: str) -> str:
@@ -75,10 +75,10 @@ def _root(replica: vllm_inference.VllmReplica, slot: str) -> str:
     return served[slot]
 
 
-def _check_some_succeeded(samples: Sequence[latency.Sample], load: load_generator.Load) -> None:
+def _check_some_succeeded(samples: Sequence[latency.Sample], address: str) -> None:
     if all(sample.error for sample in samples):
         classes = ", ".join(f"{count} x {name}" for name, count in latency.errors_by_class(samples).items())
-        raise errors.Unreachable("vLLM", load.address, f"all {len(samples)} requests failed ({classes})")
+        raise errors.Unreachable("vLLM", address, f"all {len(samples)} requests failed ({classes})")
 
 
 def parser() -> argparse.ArgumentParser:

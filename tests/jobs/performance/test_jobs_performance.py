@@ -1,4 +1,4 @@
-"""Gate 2's jobs on fakes of the ports: the split of the prompts, the server's view, the decision and its baseline."""
+"""Gate 2's jobs on fakes of the ports: the server's view, the decision and its baseline."""
 
 from __future__ import annotations
 
@@ -10,27 +10,16 @@ from pathlib import Path
 import pytest
 
 from controlplane import testing
-from controlplane.clients import load_generator, prometheus
-from controlplane.core import datasets, errors, latency
+from controlplane.clients import prometheus
+from controlplane.core import errors, latency
 from jobs import job, records
-from jobs.performance import perf_decision, run_load_test, server_view
+from jobs.performance import perf_decision, server_view
 
 LOG = job.Log("test")
-ROWS = [datasets.Row(str(i), f"q{i}", "c", "a", True) for i in range(10)]
 LOWERED = "--min-throughput=0.5"
 
 
-@pytest.mark.parametrize(
-    ("max_samples", "warmup", "warm_ids", "measured"),
-    [(4, 2, {"4", "5"}, 4), (0, 2, {"0", "1"}, 10), (99, 3, {"0", "1", "2"}, 10), (9, 5, {"9"}, 9), (4, 0, set(), 4)],
-)
-def test_warm_up_takes_other_prompts_where_there_are_any(max_samples: int, warmup: int, warm_ids: set[str], measured: int) -> None:
-    warm, load = run_load_test.split_prompts(ROWS, max_samples, warmup)
-    assert {prompt.row_id for prompt in warm} == warm_ids
-    assert len(load) == measured
-
-
-MEASURED = load_generator.Measured((latency.Sample(0, 0.1, 1.0, 5, "stop"),), datetime.now(UTC), datetime.now(UTC), 2.0)
+MEASURED = latency.LoadTest((latency.Sample(0, 0.1, 1.0, 5, "stop"),), (), datetime.now(UTC), datetime.now(UTC), "count")
 BEFORE = 'vllm:request_success_total{finished_reason="stop"} 10'
 AFTER = """vllm:request_success_total{finished_reason="stop"} 13
 vllm:e2e_request_latency_seconds_bucket{le="1.0"} 20
