@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/stub_timed.py --ttft-seconds 0.1 --gap-seconds 0.01 --tokens 16
 
 It prints its port. `GET /records` tells of every answer since the last such question when its request was there and when its first and its
-last text left, in seconds of CLOCK_MONOTONIC, which all processes of a machine share, and `cpu_seconds` of the stub itself.
+last text left, in seconds of CLOCK_MONOTONIC, which all processes of a machine share, and what CPU the stub itself took since the first request.
 
 Pieces of text leave at times counted from the request, not from each other, so that lateness does not add up.
 """
@@ -50,6 +50,7 @@ class Book:
     timing: Timing
     model: str
     records: list[Record] = field(default_factory=list)
+    cpu_before_seconds: float = 0.0
     opening: bytes = b""
     piece: bytes = b""
     closing: bytes = b""
@@ -69,7 +70,7 @@ class Book:
     def told(self) -> dict[str, Any]:
         told, self.records = self.records, []
         rows = [(record.row, record.received_at, record.first_at, record.last_at) for record in told]
-        return {"records": rows, "cpu_seconds": time.process_time()}
+        return {"records": rows, "cpu_seconds": time.process_time() - self.cpu_before_seconds}
 
 
 class Connection(asyncio.Protocol):
@@ -107,6 +108,7 @@ class Connection(asyncio.Protocol):
         elif not body:
             self.send({"object": "list", "data": [{"id": self.book.model, "object": "model", "max_model_len": 8192}]})
         else:
+            self.book.cpu_before_seconds = self.book.cpu_before_seconds or time.process_time()
             mark = MARK.search(body)
             self.stream(Record(int(mark[1]) if mark else -1, now), 0)
 
