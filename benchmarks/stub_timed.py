@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/stub_timed.py --ttft-seconds 0.1 --gap-seconds 0.01 --tokens 16
 
 It prints its port. `GET /records` tells of every answer since the last such question when its request was there and when its first and its
-last text left, in seconds of CLOCK_MONOTONIC, which all processes of a machine share, and what CPU the stub itself took since the first request.
+last text left, in seconds of CLOCK_MONOTONIC, which all processes of a machine share; and what CPU the stub took since its first request.
 
 Pieces of text leave at times counted from the request, not from each other, so that lateness does not add up.
 """
