@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from controlplane import ports
-from controlplane.clients import load_generator, prometheus
-from controlplane.core import errors, exposition
+from controlplane.clients import prometheus
+from controlplane.core import errors, exposition, latency
 from jobs import job
 
 E2E = "vllm:e2e_request_latency_seconds"
@@ -25,7 +25,7 @@ class ServerView:
     foreign: float | None
 
 
-def ask(prometheus_url: str, measured: load_generator.Measured, before: str, after: str, log: job.Log) -> ServerView:
+def ask(prometheus_url: str, measured: latency.LoadTest, before: str, after: str, log: job.Log) -> ServerView:
     """Prometheus' answer, or the counters' when it is not there or has scraped too little; says which."""
     finished = exposition.growth(before, after, FINISHED)
     foreign = None if finished is None else max(0.0, finished - len(measured.samples))
@@ -45,10 +45,11 @@ def p95_query(histogram: str, duration_seconds: float) -> str:
     return f"histogram_quantile(0.95, sum by (le) (increase({histogram}_bucket[{max(30, round(duration_seconds))}s])))"
 
 
-def _from_prometheus(address: str, measured: load_generator.Measured, log: job.Log) -> tuple[float | None, float | None] | None:
+def _from_prometheus(address: str, measured: latency.LoadTest, log: job.Log) -> tuple[float | None, float | None] | None:
     client = prometheus.Prometheus(address)
+    seconds = (measured.ended_at - measured.started_at).total_seconds()
     try:
-        values = [_value(client.instant(p95_query(name, measured.duration_seconds), measured.ended_at)) for name in (E2E, TTFT)]
+        values = [_value(client.instant(p95_query(name, seconds), measured.ended_at)) for name in (E2E, TTFT)]
     except (errors.Unreachable, errors.OutsideError) as fault:
         log.warning(f"{fault} The server's own counters are read instead.")
         return None
