@@ -7,10 +7,11 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 from controlplane.clients import load_generator, replica_set, vllm_inference
-from controlplane.core import adapters, datasets, errors, latency, prompts
+from controlplane.core import adapters, datasets, errors, latency, prompts, witness
 from jobs import job, records
 from jobs.performance import server_view
 
@@ -27,15 +28,20 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     )
     warm, measured_prompts = split_prompts(rows, arguments.max_samples, arguments.warmup_requests)
     log.info(f"Loading {slot} with {len(measured_prompts)} requests, {load.concurrency} at a time.", slot=slot, root=root)
+    before, started_at = replica.metrics_text(), datetime.now(UTC)
+    warmed = asyncio.run(load_generator.run(load, warm)).samples if warm else ()
     if warm:
-        asyncio.run(load_generator.run(load, warm))
         log.info(f"Warmed up with {len(warm)} requests, which do not count.")
-    before = replica.metrics_text()
     measured = asyncio.run(load_generator.run(load, measured_prompts, lambda done: log.progress(done, len(measured_prompts))))
     after = replica.metrics_text()
     summary = latency.summarize(measured.samples, measured.duration_seconds)
     _check_some_succeeded(measured.samples, load)
-    server = server_view.ask(arguments.prometheus_url, measured, before, after, log)
+    every = (*warmed, *measured.samples)
+    succeeded = sum(not sample.error for sample in every)
+    claim = witness.Claim(started_at, measured.ended_at, len(every), succeeded, load.concurrency)
+    server = server_view.watch(claim, before, after, vllm_address=replica.address, prometheus_url=arguments.prometheus_url)
+    for note in server.notes:
+        log.warning(note)
     records.write(arguments.output_dir / "samples.jsonl", measured.samples)
     results = {
         "started_at": measured.started_at.isoformat(),
@@ -44,7 +50,7 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
         "errors": latency.errors_by_class(measured.samples),
         "settings": {**asdict(load), "requests": len(measured_prompts), "warmup_requests": len(warm)},
         "environment": {"vllm_version": replica.version(), "root": root},
-        "server": asdict(server),
+        "server": {**witness.to_record(server), "foreign": max(0.0, server.finished - len(every)) if server.finished is not None else None},
     }
     job.write_atomically(arguments.output_dir / "results.json", json.dumps(results, indent=2))
     log.metric("load test done", **latency.to_metrics(summary), errors=results["errors"])

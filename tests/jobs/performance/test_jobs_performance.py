@@ -1,19 +1,16 @@
-"""Gate 2's jobs on fakes of the ports: the split of the prompts, the server's view, the decision and its baseline."""
+"""Gate 2's jobs on fakes of the ports: the split of the prompts, the decision and its baseline."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from controlplane import testing
-from controlplane.clients import load_generator, prometheus
 from controlplane.core import datasets, errors, latency
 from jobs import job, records
-from jobs.performance import perf_decision, run_load_test, server_view
+from jobs.performance import perf_decision, run_load_test
 
 LOG = job.Log("test")
 ROWS = [datasets.Row(str(i), f"q{i}", "c", "a", True) for i in range(10)]
@@ -28,44 +25,6 @@ def test_warm_up_takes_other_prompts_where_there_are_any(max_samples: int, warmu
     warm, load = run_load_test.split_prompts(ROWS, max_samples, warmup)
     assert {prompt.row_id for prompt in warm} == warm_ids
     assert len(load) == measured
-
-
-MEASURED = load_generator.Measured((latency.Sample(0, 0.1, 1.0, 5, "stop"),), datetime.now(UTC), datetime.now(UTC), 2.0)
-BEFORE = 'vllm:request_success_total{finished_reason="stop"} 10'
-AFTER = """vllm:request_success_total{finished_reason="stop"} 13
-vllm:e2e_request_latency_seconds_bucket{le="1.0"} 20
-vllm:e2e_request_latency_seconds_bucket{le="+Inf"} 20
-"""
-
-
-def test_server_s_own_counters_show_requests_of_others() -> None:
-    view = server_view.ask("", MEASURED, BEFORE, AFTER, LOG)
-    assert (view.source, view.finished, view.foreign) == ("vllm /metrics", 3.0, 2.0)
-    assert view.p95_latency_seconds == pytest.approx(0.95)
-    assert view.p95_ttft_seconds is None
-
-
-def test_prometheus_that_is_not_there_is_said_and_replaced(capsys: pytest.CaptureFixture[str]) -> None:
-    view = server_view.ask("http://127.0.0.1:9", MEASURED, BEFORE, AFTER, LOG)
-    assert view.source == "vllm /metrics"
-    assert "http://127.0.0.1:9 did not answer" in capsys.readouterr().out
-
-
-@pytest.mark.real
-def test_prometheus_without_vllm_s_metrics_is_said_and_replaced(prometheus_server: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert server_view.ask(prometheus_server, MEASURED, BEFORE, AFTER, LOG).source == "vllm /metrics"
-    assert "has no vLLM metrics" in capsys.readouterr().out
-
-
-@pytest.mark.real
-@pytest.mark.timeout(60)
-def test_the_p95_query_is_answered_by_a_real_prometheus(prometheus_server: str) -> None:
-    query = server_view.p95_query("prometheus_http_request_duration_seconds", 1.0)
-    with contextlib.closing(prometheus.Prometheus(prometheus_server)) as client:
-        values: list[float] = []
-        while not values:
-            values = [point for series in client.instant(query, datetime.now(UTC)) for _, point in series.points if point == point]
-    assert 0 < values[0] < 10
 
 
 def files(tmp_path: Path, totals: list[float], *, duration: float = 10.0, concurrency: int = 2, foreign: float = 0.0) -> list[str]:
