@@ -70,7 +70,7 @@ class Prometheus:
         data = self._data(path, form)
         try:
             return _series(data["resultType"], data["result"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             kind = data.get("resultType", "nothing") if isinstance(data, dict) else "nothing"
             raise errors.OutsideError(
                 "Prometheus", self.address, f"the query gives a {kind}, not series", hint="Change the query."
@@ -111,7 +111,7 @@ class Prometheus:
 def _series(kind: str, result: Any) -> list[ports.Series]:
     """
     Raises:
-        ValueError: the answer holds no series (KeyError, TypeError and AttributeError where it is something else altogether).
+        ValueError: the answer holds no series (or KeyError, TypeError, AttributeError, OverflowError: it is something else altogether).
     """
     match kind:
         case "matrix":
@@ -122,7 +122,10 @@ def _series(kind: str, result: Any) -> list[ports.Series]:
             pairs = [({}, [result])]
         case _:
             raise ValueError(kind)
-    return [ports.Series(dict(labels), tuple((float(at), float(value)) for at, value in points)) for labels, points in pairs]
+    return [
+        ports.Series({str(name): str(text) for name, text in labels.items()}, tuple((float(at), float(value)) for at, value in points))
+        for labels, points in pairs
+    ]
 
 
 def _kept(found: Sequence[ports.Series], is_wanted: Callable[[float, float], bool]) -> list[ports.Series]:

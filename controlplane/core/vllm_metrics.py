@@ -115,7 +115,7 @@ def _gauges(found: Sequence[series.Series], window: counters.Window) -> dict[str
         "mean_waiting_requests": _mean(waiting),
         "max_kv_cache_share": _max(_values(_named(found, KV_CACHE), window)),
     }
-    gpus = {}
+    gpus: dict[str, float | None] = {}
     for name, theirs, scale in GPUS:
         values = _values(_named(found, theirs), window)
         value = _max(values) if "_max_" in name else _mean(values)

@@ -16,6 +16,7 @@ from controlplane.core import counters, errors, exposition, vllm_metrics, witnes
 LOOK_BACK = timedelta(seconds=150)
 UNKNOWN_INTERVAL_SECONDS = 15.0
 LONGEST_WAIT_SECONDS = 90.0
+LARGEST_DIFFERENCE = timedelta(days=1)
 
 Sleep = Callable[[float], None]
 Clock = Callable[[], datetime]
@@ -46,18 +47,35 @@ def watch(
     if not prometheus_url:
         return read
     try:
-        with contextlib.closing(prometheus.Prometheus(prometheus_url)) as client:
-            return witness.choose(from_prometheus(claim, client, matcher, sleep, clock), read)
-    except errors.GatewrightError as fault:
-        return witness.with_note(read, f"{fault} The server's own counters are read instead.")
+        client = prometheus.Prometheus(prometheus_url)
+    except errors.InvalidInput as fault:
+        return _instead(read, fault)
+    with contextlib.closing(client):
+        return beside(claim, read, client, matcher, sleep=sleep, clock=clock)
+
+
+def beside(
+    claim: witness.Claim,
+    read: witness.Witness,
+    metrics: ports.Metrics,
+    matcher: str = "",
+    *,
+    sleep: Sleep = time.sleep,
+    clock: Clock = _now,
+) -> witness.Witness:
+    """The one to believe of what was read from the server and what Prometheus saw; without Prometheus the former, saying why."""
+    try:
+        return witness.choose(from_prometheus(claim, metrics, matcher, sleep=sleep, clock=clock), read)
+    except (errors.Unreachable, errors.OutsideError) as fault:
+        return _instead(read, fault)
 
 
 def from_readings(claim: witness.Claim, before: str, after: str, vllm_address: str) -> witness.Witness:
     """From two readings of one server's /metrics. What changes while the test runs (running requests, cache use) is not in them."""
-    source, window = f"vllm {vllm_address}/metrics", counters.Window(claim.started_at.timestamp(), claim.ended_at.timestamp())
-    moments = ((before, window.start_seconds), (after, max(window.end_seconds, math.nextafter(window.start_seconds, math.inf))))
+    source, start = f"vllm {vllm_address}/metrics", claim.started_at.timestamp()
+    window = counters.Window(start, max(claim.ended_at.timestamp(), math.nextafter(start, math.inf)))
     try:
-        found = exposition.joined(*(exposition.parse(text, moment) for text, moment in moments))
+        found = exposition.joined(exposition.parse(before, window.start_seconds), exposition.parse(after, window.end_seconds))
     except errors.InvalidInput as fault:
         return witness.with_note(vllm_metrics.testify(source, [], window, claim), f"{source}: {fault}")
     changing = (vllm_metrics.RUNNING, vllm_metrics.WAITING, vllm_metrics.KV_CACHE)
@@ -65,7 +83,7 @@ def from_readings(claim: witness.Claim, before: str, after: str, vllm_address: s
 
 
 def from_prometheus(
-    claim: witness.Claim, metrics: ports.Metrics, matcher: str = "", sleep: Sleep = time.sleep, clock: Clock = _now
+    claim: witness.Claim, metrics: ports.Metrics, matcher: str = "", *, sleep: Sleep = time.sleep, clock: Clock = _now
 ) -> witness.Witness:
     """From the samples that Prometheus scraped.
 
@@ -73,9 +91,10 @@ def from_prometheus(
         Unreachable, OutsideError: Prometheus does not answer, or refuses.
     """
     ahead, unsure = _clock_difference(metrics, clock)
-    start, end = claim.started_at + ahead - unsure, claim.ended_at + ahead + unsure
+    # Our own clock may have gone back while the test ran.
+    start, end = claim.started_at + ahead - unsure, max(claim.started_at, claim.ended_at) + ahead + unsure
     window = counters.Window(start.timestamp(), end.timestamp())
-    await_scrape(metrics, start, end, matcher, sleep)
+    await_scrape(metrics, start, end, matcher, sleep=sleep)
     found = metrics.samples(vllm_metrics.selector(matcher=matcher), start - LOOK_BACK, end + LOOK_BACK)
     seen = vllm_metrics.testify(f"prometheus {metrics.address}", found, window, claim)
     if abs(ahead) + unsure < timedelta(seconds=1):
@@ -84,7 +103,7 @@ def from_prometheus(
     return witness.with_note(seen, said)
 
 
-def await_scrape(metrics: ports.Metrics, start: datetime, end: datetime, matcher: str = "", sleep: Sleep = time.sleep) -> bool:
+def await_scrape(metrics: ports.Metrics, start: datetime, end: datetime, matcher: str = "", *, sleep: Sleep = time.sleep) -> bool:
     """Waits until every server was scraped at or after `end` (times on Prometheus' clock); False when it was not in time.
 
     Called before a test with the present moment twice, it keeps what ran earlier out of the count.
@@ -110,4 +129,11 @@ def _clock_difference(metrics: ports.Metrics, clock: Clock) -> tuple[timedelta, 
     asked = clock()
     theirs = metrics.now()
     half = abs(clock() - asked) / 2
-    return theirs - (asked + half), half
+    ahead = theirs - (asked + half)
+    if abs(ahead) > LARGEST_DIFFERENCE:
+        raise errors.OutsideError("Prometheus", metrics.address, f"its clock is {ahead} from ours", hint="Set the clocks of both machines.")
+    return ahead, half
+
+
+def _instead(read: witness.Witness, fault: errors.GatewrightError) -> witness.Witness:
+    return witness.with_note(read, f"{fault} The server's own counters are believed instead.")
