@@ -1,183 +1,296 @@
-"""Sends a closed-loop load of chat requests to a vLLM server and times each from the sending side. It judges nothing.
+"""Carries out a load plan against an OpenAI-compatible server and times each request at the wire. It judges nothing.
 
-It speaks HTTP itself, beside `vllm_inference`: every request has its own deadline and error class, and timing is its whole purpose.
+Every time is `time.perf_counter()`'s; the wall clock is read once, and may be set back while the test runs.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import random
+import gc
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-import httpx
+import numpy
+import uvloop
 
-from controlplane.core import errors, latency
+from controlplane.clients import timed_http, timed_question
+from controlplane.core import arrivals, errors, latency, load_plan, load_progress, question_order
 
-Messages = Sequence[Mapping[str, str]]
+PROGRESS_SECONDS = 0.5
 
-CONNECT_SECONDS = 5.0
+OnProgress = Callable[[load_progress.Progress], None]
 
 
 @dataclass(frozen=True)
 class Prompt:
     row_id: str
-    messages: Messages
+    messages: Sequence[Mapping[str, str]]
 
 
-@dataclass(frozen=True)
-class Load:
-    """`concurrency` clients, each sending its next request when its last one ended. `deadline_seconds` bounds one whole request."""
-
-    address: str
-    name: str
-    concurrency: int
-    max_tokens: int
-    deadline_seconds: float = 120.0
-    temperature: float = 0.0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Samples in order of sending."""
-
-    samples: tuple[latency.Sample, ...]
-    started_at: datetime
-    ended_at: datetime
-    duration_seconds: float
+def measure(
+    plan: load_plan.Plan,
+    address: str,
+    prompts: Sequence[Prompt],
+    rng: numpy.random.Generator,
+    *,
+    api_key: str = "",
+    on_progress: OnProgress = lambda _: None,
+) -> latency.LoadTest:
+    """`run` in an event loop of its own, one that spends a quarter of asyncio's time on a piece of text."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(run(plan, address, prompts, rng, api_key=api_key, on_progress=on_progress))
 
 
-async def run(load: Load, prompts: Sequence[Prompt], on_done: Callable[[int], None] = lambda _: None) -> Measured:
-    """Sends every prompt once, in an order shuffled by the seed. A request that fails is a sample with an error class.
+async def run(
+    plan: load_plan.Plan,
+    address: str,
+    prompts: Sequence[Prompt],
+    rng: numpy.random.Generator,
+    *,
+    api_key: str = "",
+    on_progress: OnProgress = lambda _: None,
+    progress_seconds: float = PROGRESS_SECONDS,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> latency.LoadTest:
+    """The whole test. A request that fails is a sample with an error class; cancelling it closes every connection at once.
 
-    Cancelling it closes every connection at once.
+    Connections are open before a block begins, as those of a client that keeps them. It ends early (`stopped_by`) when the time is over,
+    when the plan's precision is reached, or after `most_failures_in_a_row`: a server that is gone, or refuses everything, need not be
+    asked to the end.
 
     Args:
-        on_done: called with the number of requests finished so far.
+        rng: draws the order of the questions and the times of an open loop.
+        on_progress: called every `progress_seconds` and once at the end.
 
     Raises:
-        InvalidInput: no prompts, or a concurrency or token limit below 1.
+        InvalidInput: no prompts, or an address that is not one.
     """
-    if not prompts or load.concurrency < 1 or load.max_tokens < 1:
-        raise errors.InvalidInput("A load needs prompts, a concurrency and a token limit.", hint="Each must be at least 1.")
-    order = list(prompts)
-    random.Random(load.seed).shuffle(order)
-    queue, samples = iter(order), list[latency.Sample]()
-    started_at, started = datetime.now(UTC), time.perf_counter()
-    limits = httpx.Limits(max_connections=load.concurrency, max_keepalive_connections=load.concurrency)
-    timeout = httpx.Timeout(load.deadline_seconds, connect=CONNECT_SECONDS)
-    async with httpx.AsyncClient(base_url=load.address, timeout=timeout, limits=limits) as client, asyncio.TaskGroup() as clients:
-        for _ in range(min(load.concurrency, len(order))):
-            clients.create_task(_send_all(client, load, queue, samples, started, on_done))
-    duration = time.perf_counter() - started
-    return Measured(tuple(sorted(samples, key=lambda sample: sample.at_seconds)), started_at, datetime.now(UTC), duration)
-
-
-async def _send_all(
-    client: httpx.AsyncClient,
-    load: Load,
-    queue: Iterator[Prompt],
-    samples: list[latency.Sample],
-    started: float,
-    on_done: Callable[[int], None],
-) -> None:
-    for prompt in queue:
-        samples.append(await _send(client, load, prompt, started))
-        on_done(len(samples))
-
-
-async def _send(client: httpx.AsyncClient, load: Load, prompt: Prompt, started: float) -> latency.Sample:
-    watch, error = _Watch(time.perf_counter()), ""
+    if not prompts:
+        raise errors.InvalidInput("A load test needs prompts.", hint="Give at least one.")
+    test = _Test(plan, timed_http.Server(address, api_key), prompts, rng)
+    started_at = now()
+    watching = asyncio.create_task(_watch(test, on_progress, progress_seconds))
     try:
-        async with asyncio.timeout(load.deadline_seconds):
-            await _stream(client, load, prompt, watch)
-    except (TimeoutError, httpx.TimeoutException):
-        error = "timeout"
-    except httpx.HTTPStatusError as failure:
-        error = f"http {failure.response.status_code}"
-    except httpx.NetworkError:
-        error = "connection"
-    except httpx.RemoteProtocolError:
-        error = "disconnected"
-    except (httpx.HTTPError, _UnreadableError):
-        error = "protocol"
-    return watch.sample(started, time.perf_counter(), prompt.row_id, error)
+        await test.run()
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+        await test.server.close()
+    if not watching.cancelled():
+        watching.result()
+    on_progress(test.progress())
+    ended_at = started_at + timedelta(seconds=test.elapsed())
+    samples = tuple(sorted(test.samples, key=lambda sample: sample.at_seconds))
+    return latency.LoadTest(samples, tuple(test.blocks), started_at, ended_at, test.stopped_by)
 
 
-async def _stream(client: httpx.AsyncClient, load: Load, prompt: Prompt, watch: _Watch) -> None:
-    body = {
-        "model": load.name,
-        "messages": [dict(message) for message in prompt.messages],
-        "max_tokens": load.max_tokens,
-        "temperature": load.temperature,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-    async with client.stream("POST", "/v1/chat/completions", json=body) as response:
-        response.raise_for_status()
-        async for chunk in _chunks(response):
-            watch.see(chunk, time.perf_counter())
+async def _watch(test: _Test, on_progress: OnProgress, every_seconds: float) -> None:
+    while True:
+        await asyncio.sleep(every_seconds)
+        on_progress(test.progress())
 
 
-async def _chunks(response: httpx.Response) -> AsyncIterator[Mapping[str, object]]:
-    """The stream's JSON objects up to `[DONE]`; a stream that ends before it was cut off."""
-    async for line in response.aiter_lines():
-        if not line.startswith("data:"):
-            continue
-        data = line.removeprefix("data:").strip()
-        if data == "[DONE]":
-            return
-        try:
-            chunk = json.loads(data)
-        except json.JSONDecodeError as error:
-            raise _UnreadableError(data[:80]) from error
-        if not isinstance(chunk, dict) or "error" in chunk:
-            raise _UnreadableError(data[:80])
-        yield chunk
-    raise _UnreadableError("the stream ended without [DONE]")
+@dataclass
+class _Running:
+    """A block while it runs; seconds since the test's start. `begun`: how many of its counted requests were."""
+
+    planned: load_plan.PlannedBlock
+    steady_from_seconds: float
+    begun: int = 0
+    last_begun_seconds: float = 0.0
+
+    @property
+    def role(self) -> str:
+        return self.planned.slot.role
 
 
-class _UnreadableError(Exception):
-    """The server sent something that is not a chat stream."""
+class _Test:
+    def __init__(self, plan: load_plan.Plan, server: timed_http.Server, prompts: Sequence[Prompt], rng: numpy.random.Generator) -> None:
+        self.plan = plan
+        self.server = server
+        self.samples: list[latency.Sample] = []
+        self.blocks: list[latency.Block] = []
+        self.stopped_by = ""
+        self._prompts = prompts
+        self._rng = rng
+        self._order = question_order.QuestionOrder(len(prompts), (slot.role for slot in plan.slots), rng)
+        self._tallies = {slot.role: load_progress.Tally(slot.role) for slot in plan.slots}
+        self._unread: deque[timed_question.Asked] = deque()
+        self._failures_in_a_row = 0
+        self._running: _Running | None = None
+        self._loop = asyncio.get_running_loop()
+        self._started = time.perf_counter()
 
+    def elapsed(self) -> float:
+        return time.perf_counter() - self._started
 
-class _Watch:
-    """Collects what one stream shows."""
+    async def run(self) -> None:
+        for planned in load_plan.blocks(self.plan):
+            if planned.begins_round:
+                self._order.begin_round()
+            await self._warm_up(planned)
+            await self._block(planned)
+            if not self.stopped_by and planned.ends_round and load_plan.is_precise(self.plan, self.samples):
+                self.stopped_by = load_plan.PRECISION
+            if self.stopped_by:
+                return
+        self.stopped_by = load_plan.COUNT if self.plan.requests_per_block else load_plan.TIME
 
-    def __init__(self, sent_at: float) -> None:
-        self.sent_at = sent_at
-        self.first_at: float | None = None
-        self.pieces = 0
-        self.counted_tokens: int | None = None
-        self.finish_reason = ""
-
-    def see(self, chunk: Mapping[str, object], now: float) -> None:
-        usage, choices = chunk.get("usage"), chunk.get("choices")
-        if isinstance(usage, dict):
-            self.counted_tokens = int(usage.get("completion_tokens", 0))
-        for choice in choices if isinstance(choices, list) else ():
-            if not isinstance(choice, dict):
-                continue
-            if (choice.get("delta") or {}).get("content"):
-                self.pieces += 1
-                self.first_at = self.first_at if self.first_at is not None else now
-            self.finish_reason = choice.get("finish_reason") or self.finish_reason
-
-    def sample(self, started: float, ended_at: float, row_id: str, error: str) -> latency.Sample:
-        if not error and self.finish_reason not in ("stop", "length"):
-            error = self.finish_reason or "unfinished"
-        if not error and self.first_at is None:
-            error = "empty answer"
-        return latency.Sample(
-            at_seconds=self.sent_at - started,
-            first_token_seconds=None if self.first_at is None else self.first_at - self.sent_at,
-            total_seconds=ended_at - self.sent_at,
-            answer_tokens=self.counted_tokens if self.counted_tokens is not None else self.pieces,
-            finish_reason=self.finish_reason,
-            error=error,
-            row_id=row_id,
+    def progress(self) -> load_progress.Progress:
+        planned, tallies = load_plan.blocks(self.plan), self._tallies.values()
+        block, elapsed = min(len(self.blocks), len(planned) - 1), self.elapsed()
+        return load_progress.Progress(
+            elapsed_seconds=elapsed,
+            requests=sum(tally.requests for tally in tallies),
+            of_requests=self.plan.counted_requests,
+            block=block,
+            of_blocks=len(planned),
+            role=planned[block].slot.role,
+            slots=tuple(tally.look(self._loaded_seconds(tally.role, elapsed)) for tally in tallies),
         )
+
+    def _loaded_seconds(self, role: str, elapsed: float) -> float:
+        over = sum(block.ended_seconds - block.steady_from_seconds for block in self.blocks if block.role == role)
+        if self._running is None or self._running.role != role:
+            return over
+        return over + max(0.0, elapsed - self._running.steady_from_seconds)
+
+    async def _warm_up(self, planned: load_plan.PlannedBlock) -> None:
+        """As many at once as the test will have, so that the server is warm for that."""
+        left = iter(range(planned.warmup_requests))
+        running = _Running(planned, self.elapsed())
+
+        async def client() -> None:
+            for _ in left:
+                if self._is_over():
+                    return
+                await self._ask(running, self.elapsed(), is_counted=False)
+
+        async with asyncio.TaskGroup() as clients:
+            for _ in range(min(planned.warmup_requests, self.plan.most_in_flight)):
+                clients.create_task(client())
+        self._read_all()
+
+    async def _block(self, planned: load_plan.PlannedBlock) -> None:
+        if self._is_over():
+            return
+        loop = self.plan.loop
+        if isinstance(loop, load_plan.ClosedLoop):
+            await self.server.open(min(loop.concurrency, self.plan.requests_per_block or loop.concurrency))
+        began = self.elapsed()
+        self._running = running = _Running(planned, began + self.plan.ramp_seconds)
+        with _no_garbage_collection():
+            await (self._closed(loop, running, began) if isinstance(loop, load_plan.ClosedLoop) else self._open(loop, running, began))
+            self._read_all()
+        self.blocks.append(self._over(running))
+        self._running = None
+
+    def _over(self, running: _Running) -> latency.Block:
+        """Whole blocks of so many seconds were under load to their last second; others until their last request was begun."""
+        steady, is_cut = running.steady_from_seconds, bool(self.stopped_by or self.plan.requests_per_block)
+        until = max(steady, running.last_begun_seconds) if is_cut else steady + self.plan.seconds_per_block
+        return latency.Block(running.planned.number, running.role, steady, until, self.elapsed())
+
+    async def _closed(self, loop: load_plan.ClosedLoop, running: _Running, began: float) -> None:
+        """In the ramp client after client joins."""
+
+        async def client(joins_at: float) -> None:
+            await self._sleep_until(joins_at)
+            while not self._is_over() and self._fits(running, due := self.elapsed()):
+                await self._ask(running, due, is_counted=self._counts(running, due))
+
+        async with asyncio.TaskGroup() as clients:
+            for number in range(loop.concurrency):
+                clients.create_task(client(began + self.plan.ramp_seconds * number / loop.concurrency))
+
+    async def _open(self, loop: load_plan.OpenLoop, running: _Running, began: float) -> None:
+        places = asyncio.Semaphore(loop.max_in_flight)
+
+        async def ask(due: float, is_counted: bool) -> None:
+            await self._ask(running, due, is_counted=is_counted)
+            places.release()
+
+        async with asyncio.TaskGroup() as requests:
+            for due in self._dues(loop, running, began):
+                await self._sleep_until(due)
+                if not self._is_over():
+                    await places.acquire()
+                requests.create_task(ask(due, self._counts(running, due)))
+
+    def _dues(self, loop: load_plan.OpenLoop, running: _Running, began: float) -> Iterator[float]:
+        """When the test is over, what should have left by then is still told, to be noted as not sent."""
+        for after in arrivals.times(loop, self.plan.ramp_seconds, self._rng):
+            due = began + after
+            if not self._fits(running, due) or (self._is_over() and due > self.elapsed()):
+                return
+            yield due
+
+    def _fits(self, running: _Running, due: float) -> bool:
+        if self.plan.is_too_late(due):
+            self.stopped_by = self.stopped_by or load_plan.TIME
+            return False
+        if self.plan.requests_per_block:
+            return running.begun < self.plan.requests_per_block
+        return due < running.steady_from_seconds + self.plan.seconds_per_block
+
+    def _is_over(self) -> bool:
+        if not self.stopped_by and self.plan.is_too_late(self.elapsed()):
+            self.stopped_by = load_plan.TIME
+        return bool(self.stopped_by)
+
+    def _counts(self, running: _Running, due: float) -> bool:
+        """Whether the request counts; asked once for each, when it begins."""
+        if due < running.steady_from_seconds:
+            return False
+        running.begun += 1
+        running.last_begun_seconds = due
+        return True
+
+    async def _ask(self, running: _Running, due: float, *, is_counted: bool) -> None:
+        prompt, slot = self._prompts[self._order.next(running.role)], running.planned.slot
+        left = self.plan.deadline_seconds - (self.elapsed() - due)
+        exchange = None
+        if left > 0 and not self.stopped_by:
+            request = self.server.request(
+                timed_question.PATHS[self.plan.endpoint], timed_question.body(self.plan, slot.name, prompt.messages)
+            )
+            exchange = await self.server.exchange(request, left)
+        # Read only after the next request of this client has left.
+        self._unread.append(
+            timed_question.Asked(prompt.row_id, slot.role, running.planned.number, is_counted, due, self.elapsed(), exchange)
+        )
+        self._loop.call_soon(self._read_one)
+
+    async def _sleep_until(self, due: float) -> None:
+        while (left := due - self.elapsed()) > 0:
+            await asyncio.sleep(left)
+
+    def _read_all(self) -> None:
+        while self._unread:
+            self._read_one()
+
+    def _read_one(self) -> None:
+        if not self._unread:
+            return
+        sample = timed_question.sample(self._unread.popleft(), self._started)
+        self.samples.append(sample)
+        self._tallies[sample.role].add(sample)
+        self._failures_in_a_row = self._failures_in_a_row + 1 if sample.error else 0
+        if self._failures_in_a_row >= self.plan.most_failures_in_a_row and not self.stopped_by:
+            self.stopped_by = load_plan.FAILURES
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """A collection stops the event loop for milliseconds. Nothing that a test makes refers to itself, so little is left lying."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from controlplane.core import latency
+
 
 class Agreement(StrEnum):
     """What the server's count of requests says of the test's own."""
@@ -74,6 +76,17 @@ class Count:
     finished: float | None
     at_least: float | None = None
     most_in_flight: float | None = None
+
+
+def claim_of(test: latency.LoadTest, most_in_flight: int | None = None) -> Claim:
+    """What a test's own samples say: all were sent, those without an error succeeded."""
+    succeeded = sum(not sample.error for sample in test.samples)
+    return Claim(test.started_at, test.ended_at, len(test.samples), succeeded, most_in_flight)
+
+
+def foreign(claim: Claim, one: Witness) -> float | None:
+    """Requests the server ended beyond those the test sent. None without a count."""
+    return None if one.finished is None else max(0.0, one.finished - claim.sent)
 
 
 def agreement(claim: Claim, count: Count) -> Agreement:

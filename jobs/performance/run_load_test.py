@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy
+
 from controlplane.clients import load_generator, replica_set, vllm_inference
-from controlplane.core import adapters, datasets, errors, latency, prompts, witness
+from controlplane.core import adapters, datasets, errors, latency, load_plan, load_progress, prompts, witness
 from jobs import job, records
 from jobs.performance import server_view
-
-Prompts = Sequence[load_generator.Prompt]
 
 
 def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
@@ -23,34 +21,37 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     slot = arguments.adapter_name or adapters.candidate_slot(arguments.model_name)
     replica = vllm_inference.VllmReplica(replica_set.first(arguments.vllm_url))
     root = _root(replica, slot)
-    load = load_generator.Load(
-        replica.address, slot, arguments.concurrency, arguments.max_tokens, arguments.request_timeout, seed=arguments.seed
+    questions = [load_generator.Prompt(row.id, prompts.messages(row.question, row.context)) for row in rows]
+    plan = load_plan.Plan(
+        slots=(load_plan.Slot(latency.CANDIDATE, slot),),
+        loop=load_plan.ClosedLoop(arguments.concurrency),
+        max_tokens=arguments.max_tokens,
+        requests_per_block=min(arguments.max_samples or len(rows), len(rows)),
+        blocks_per_slot=1,
+        warmup_requests=arguments.warmup_requests,
+        deadline_seconds=arguments.request_timeout,
     )
-    warm, measured_prompts = split_prompts(rows, arguments.max_samples, arguments.warmup_requests)
-    log.info(f"Loading {slot} with {len(measured_prompts)} requests, {load.concurrency} at a time.", slot=slot, root=root)
-    before, started_at = replica.metrics_text(), datetime.now(UTC)
-    warmed = asyncio.run(load_generator.run(load, warm)).samples if warm else ()
-    if warm:
-        log.info(f"Warmed up with {len(warm)} requests, which do not count.")
-    measured = asyncio.run(load_generator.run(load, measured_prompts, lambda done: log.progress(done, len(measured_prompts))))
+    log.info(f"Loading {slot} with {plan.counted_requests} requests, {arguments.concurrency} at a time.", slot=slot, root=root)
+    before = replica.metrics_text()
+    rng = numpy.random.default_rng(arguments.seed)
+    measured = load_generator.measure(plan, replica.address, questions, rng, on_progress=lambda now: _tell(log, now))
     after = replica.metrics_text()
-    summary = latency.summarize(measured.samples, measured.duration_seconds)
-    _check_some_succeeded(measured.samples, load)
-    every = (*warmed, *measured.samples)
-    succeeded = sum(not sample.error for sample in every)
-    claim = witness.Claim(started_at, measured.ended_at, len(every), succeeded, load.concurrency)
+    samples = [sample for sample in measured.samples if sample.is_counted]
+    summary = latency.summarize(samples, sum(block.ended_seconds - block.steady_from_seconds for block in measured.blocks))
+    _check_some_succeeded(measured.samples, replica.address)
+    claim = witness.claim_of(measured, plan.most_in_flight)
     server = server_view.watch(claim, before, after, vllm_address=replica.address, prometheus_url=arguments.prometheus_url)
     for note in server.notes:
         log.warning(note)
-    records.write(arguments.output_dir / "samples.jsonl", measured.samples)
+    records.write(arguments.output_dir / "samples.jsonl", samples)
     results = {
         "started_at": measured.started_at.isoformat(),
         "ended_at": measured.ended_at.isoformat(),
         "summary": asdict(summary),
-        "errors": latency.errors_by_class(measured.samples),
-        "settings": {**asdict(load), "requests": len(measured_prompts), "warmup_requests": len(warm)},
+        "errors": latency.errors_by_class(samples),
+        "settings": {**asdict(plan), "concurrency": arguments.concurrency, "requests": len(samples), "stopped_by": measured.stopped_by},
         "environment": {"vllm_version": replica.version(), "root": root},
-        "server": {**witness.to_record(server), "foreign": max(0.0, server.finished - len(every)) if server.finished is not None else None},
+        "server": {**witness.to_record(server), "foreign": witness.foreign(claim, server)},
     }
     job.write_atomically(arguments.output_dir / "results.json", json.dumps(results, indent=2))
     log.metric("load test done", **latency.to_metrics(summary), errors=results["errors"])
@@ -64,12 +65,8 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     }
 
 
-def split_prompts(rows: Sequence[datasets.Row], max_samples: int, warmup_requests: int) -> tuple[Prompts, Prompts]:
-    """(warm-up, measured). They share no prompt where the rows allow it, so that the prefix cache helps no measured request."""
-    count = min(max_samples, len(rows)) if max_samples else len(rows)
-    every = [load_generator.Prompt(row.id, prompts.messages(row.question, row.context)) for row in rows]
-    spare = every[count:] or every
-    return spare[:warmup_requests], every[:count]
+def _tell(log: job.Log, progress: load_progress.Progress) -> None:
+    log.progress(progress.requests, progress.of_requests or progress.requests)
 
 
 def _root(replica: vllm_inference.VllmReplica, slot: str) -> str:
@@ -81,10 +78,10 @@ def _root(replica: vllm_inference.VllmReplica, slot: str) -> str:
     return served[slot]
 
 
-def _check_some_succeeded(samples: Sequence[latency.Sample], load: load_generator.Load) -> None:
+def _check_some_succeeded(samples: Sequence[latency.Sample], address: str) -> None:
     if all(sample.error for sample in samples):
         classes = ", ".join(f"{count} x {name}" for name, count in latency.errors_by_class(samples).items())
-        raise errors.Unreachable("vLLM", load.address, f"all {len(samples)} requests failed ({classes})")
+        raise errors.Unreachable("vLLM", address, f"all {len(samples)} requests failed ({classes})")
 
 
 def parser() -> argparse.ArgumentParser:

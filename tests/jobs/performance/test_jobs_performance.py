@@ -1,4 +1,4 @@
-"""Gate 2's jobs on fakes of the ports: the split of the prompts, the decision and its baseline."""
+"""Gate 2's jobs on fakes of the ports: the decision and its baseline."""
 
 from __future__ import annotations
 
@@ -8,23 +8,12 @@ from pathlib import Path
 import pytest
 
 from controlplane import testing
-from controlplane.core import datasets, errors, latency
+from controlplane.core import errors, latency
 from jobs import job, records
-from jobs.performance import perf_decision, run_load_test
+from jobs.performance import perf_decision
 
 LOG = job.Log("test")
-ROWS = [datasets.Row(str(i), f"q{i}", "c", "a", True) for i in range(10)]
 LOWERED = "--min-throughput=0.5"
-
-
-@pytest.mark.parametrize(
-    ("max_samples", "warmup", "warm_ids", "measured"),
-    [(4, 2, {"4", "5"}, 4), (0, 2, {"0", "1"}, 10), (99, 3, {"0", "1", "2"}, 10), (9, 5, {"9"}, 9), (4, 0, set(), 4)],
-)
-def test_warm_up_takes_other_prompts_where_there_are_any(max_samples: int, warmup: int, warm_ids: set[str], measured: int) -> None:
-    warm, load = run_load_test.split_prompts(ROWS, max_samples, warmup)
-    assert {prompt.row_id for prompt in warm} == warm_ids
-    assert len(load) == measured
 
 
 def files(tmp_path: Path, totals: list[float], *, duration: float = 10.0, concurrency: int = 2, foreign: float = 0.0) -> list[str]:
