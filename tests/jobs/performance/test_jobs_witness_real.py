@@ -31,7 +31,7 @@ class Servers:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Seen:
     """A load test, and what both witnesses saw of it."""
 
     test: latency.LoadTest
@@ -61,11 +61,11 @@ def servers(vllm_server: str, start_prometheus) -> Iterator[Servers]:  # type: i
 
 
 @pytest.fixture(scope="module")
-def alone(servers: Servers) -> Tested:
+def alone(servers: Servers) -> Seen:
     return load(servers)
 
 
-def load(servers: Servers, strangers: int = 0) -> Tested:
+def load(servers: Servers, strangers: int = 0) -> Seen:
     """A closed loop of short answers, with as many requests of somebody else in between."""
     slot = load_plan.Slot(latency.CANDIDATE, profiles.LOCAL_BASE_MODEL)
     plan = load_plan.Plan(
@@ -83,7 +83,7 @@ def load(servers: Servers, strangers: int = 0) -> Tested:
     claim = witness.claim_of(test, plan.most_in_flight)
     assert (claim.sent, claim.succeeded) == (REQUESTS + WARM_UP, REQUESTS + WARM_UP), latency.errors_by_class(test.samples)
     read = server_view.from_readings(claim, before, after, servers.replica.address)
-    return Tested(test, server_view.from_prometheus(claim, servers.metrics), read)
+    return Seen(test, server_view.from_prometheus(claim, servers.metrics), read)
 
 
 def ask(replica: vllm_inference.VllmReplica, times: int) -> None:
@@ -91,7 +91,7 @@ def ask(replica: vllm_inference.VllmReplica, times: int) -> None:
         replica.chat(profiles.LOCAL_BASE_MODEL, [{"role": "user", "content": "Who else is here?"}], max_tokens=4)
 
 
-def test_both_witnesses_count_exactly_what_was_sent(alone: Tested) -> None:
+def test_both_witnesses_count_exactly_what_was_sent(alone: Seen) -> None:
     for seen in (alone.scraped, alone.read):
         assert (seen.agreement, seen.finished, seen.notes) == (witness.Agreement.AGREES, REQUESTS + WARM_UP, ())
     assert alone.scraped.quantiles == alone.read.quantiles
@@ -101,14 +101,14 @@ def test_both_witnesses_count_exactly_what_was_sent(alone: Tested) -> None:
 
 @pytest.mark.parametrize(("name", "of_first_token"), [("latency_seconds", False), ("ttft_seconds", True)])
 @pytest.mark.parametrize("percent", [50, 95])
-def test_the_exact_percentile_lies_between_the_edges_of_the_server_s(alone: Tested, name: str, of_first_token: bool, percent: int) -> None:
+def test_the_exact_percentile_lies_between_the_edges_of_the_server_s(alone: Seen, name: str, of_first_token: bool, percent: int) -> None:
     seen, exact = alone.scraped.quantiles[f"p{percent}_{name}"], alone.exact(percent, of_first_token=of_first_token)
     assert seen.low <= seen.interpolated <= seen.high
     assert seen.low <= exact <= seen.high + ON_THE_WAY_SECONDS
     assert seen.high <= max(1.15 * seen.low, 0.25), "a change of 15% shows"
 
 
-def test_the_server_tells_where_the_time_went(alone: Tested) -> None:
+def test_the_server_tells_where_the_time_went(alone: Seen) -> None:
     values = alone.scraped.values
     exact = statistics.mean([sample.total_seconds for sample in alone.test.samples])
     assert exact is not None
