@@ -96,7 +96,7 @@ def _cut(group: Sequence[series.Series], window: Window) -> _Cut | None:
 
 def _by_target(found: Iterable[series.Series]) -> dict[tuple[str, ...], list[series.Series]]:
     groups: dict[tuple[str, ...], list[series.Series]] = {}
-    for one in found:
+    for one in (one for one in found if one.points):
         groups.setdefault(tuple(one.labels.get(label, "") for label in TARGET_LABELS), []).append(one)
     return groups
 

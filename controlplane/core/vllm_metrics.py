@@ -64,6 +64,7 @@ def testify(source: str, found: Iterable[series.Series], window: counters.Window
     """What the samples say of a test. What is missing or no number is absent.
 
     Args:
+        found: of all servers under test together; of GPUs, every one that is in it counts.
         window: the test's time on the clock that dates the samples.
     """
     every = list(found)
@@ -71,12 +72,13 @@ def testify(source: str, found: Iterable[series.Series], window: counters.Window
     grown = counters.growth(servers, window)
     count = _count(servers, grown, window)
     is_known = grown.is_whole and not grown.has_restarted
+    values = {**_gauges(every, window), **(_growths(grown) if is_known else {})}
     return witness.Witness(
         source=source,
         agreement=witness.agreement(claim, count),
         finished=count.finished,
         quantiles=_quantiles(grown) if is_known else {},
-        values={**_gauges(every, window), **(_growths(grown) if is_known else {})},
+        values={name: value for name, value in values.items() if math.isfinite(value)},
         notes=_notes(source, claim, count, grown),
     )
 

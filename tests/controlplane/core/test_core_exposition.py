@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
+import hypothesis
 import pytest
+from hypothesis import strategies
 
 from controlplane.core import errors, exposition
 
@@ -47,3 +50,12 @@ def test_something_else_is_refused(text: str) -> None:
 
 def test_an_empty_text_has_no_series() -> None:
     assert exposition.parse("", 0) == []
+
+
+LINES = strategies.text(alphabet='abz_:{}="\\, \n#0.5eE+-InfNaN\t"TYPEcounterhistogram', max_size=80)
+
+
+@hypothesis.given(strategies.text() | LINES)
+def test_no_text_whatever_brings_another_error(text: str) -> None:
+    with contextlib.suppress(errors.InvalidInput):
+        exposition.parse(text, 0)

@@ -109,113 +109,134 @@ def claim(started_at: datetime, sent: int = 20, ended_at: datetime | None = None
 
 
 @pytest.mark.real
-class TestRealPrometheus:
-    def test_it_counts_exactly_and_waits_for_the_one_scrape_that_is_missing(self, scraped: Scraped) -> None:
-        started = scraped.settle()
-        scraped.server.says = text(15, running=3)
-        time.sleep(2 * INTERVAL_SECONDS)
-        scraped.server.says = text(25)
-        ended, before = datetime.now(UTC), time.monotonic()
-        seen = scraped.saw(claim(started, ended_at=ended))
-        assert time.monotonic() - before < 3
-        assert (seen.agreement, seen.finished, seen.notes) == (witness.Agreement.AGREES, 20.0, ())
-        assert seen.quantiles["p95_latency_seconds"] == witness.Quantile(0.5, 1.0, pytest.approx(0.975))
-        assert seen.values["mean_latency_seconds"] == pytest.approx(0.7)
-        assert seen.values["max_running_requests"] == 3.0
-        assert seen.source == f"prometheus {scraped.metrics.address}"
+def test_it_counts_exactly_and_waits_for_the_one_scrape_that_is_missing(scraped: Scraped) -> None:
+    started = scraped.settle()
+    scraped.server.says = text(15, running=3)
+    time.sleep(2 * INTERVAL_SECONDS)
+    scraped.server.says = text(25)
+    ended, before = datetime.now(UTC), time.monotonic()
+    seen = scraped.saw(claim(started, ended_at=ended))
+    assert time.monotonic() - before < 3
+    assert (seen.agreement, seen.finished, seen.notes) == (witness.Agreement.AGREES, 20.0, ())
+    assert seen.quantiles["p95_latency_seconds"] == witness.Quantile(0.5, 1.0, pytest.approx(0.975))
+    assert seen.values["mean_latency_seconds"] == pytest.approx(0.7)
+    assert seen.values["max_running_requests"] == 3.0
+    assert seen.source == f"prometheus {scraped.metrics.address}"
 
-    def test_requests_of_others_are_found(self, scraped: Scraped) -> None:
-        started = scraped.settle()
-        scraped.server.says = text(26)
-        seen = scraped.saw(claim(started))
-        assert (seen.agreement, seen.finished) == (witness.Agreement.CONTAMINATED, 21.0)
 
-    def test_another_server_s_traffic_counts_unless_a_matcher_leaves_it_out(self, scraped: Scraped) -> None:
-        started = scraped.settle()
-        scraped.server.says, scraped.other.says = text(25), text(99)
-        assert scraped.saw(claim(started)).agreement is witness.Agreement.AGREES
-        assert scraped.saw(claim(started), matcher="").agreement is witness.Agreement.CONTAMINATED
-        assert scraped.saw(claim(started), matcher=f'{{instance="{scraped.other.address}"}}').finished == 94.0
+@pytest.mark.real
+def test_requests_of_others_are_found(scraped: Scraped) -> None:
+    started = scraped.settle()
+    scraped.server.says = text(26)
+    seen = scraped.saw(claim(started))
+    assert (seen.agreement, seen.finished) == (witness.Agreement.CONTAMINATED, 21.0)
 
-    def test_another_server_s_metrics_alone_do_not_confirm_a_test(self, scraped: Scraped) -> None:
-        started = scraped.settle()
-        scraped.server.says = text(25)
-        seen = scraped.saw(claim(started), matcher=f'instance="{scraped.other.address}"')
-        assert (seen.agreement, seen.finished) == (witness.Agreement.MISSING, 0.0)
 
-    def test_a_restart_leaves_no_count(self, scraped: Scraped) -> None:
-        started = scraped.settle()
-        scraped.server.says = text(2)
-        scraped.settle()
-        scraped.server.says = text(25)
-        seen = scraped.saw(claim(started))
-        assert (seen.agreement, seen.finished, seen.quantiles) == (witness.Agreement.UNKNOWN, None, {})
-        assert "restarted" in seen.notes[0]
+@pytest.mark.real
+def test_another_server_s_traffic_counts_unless_a_matcher_leaves_it_out(scraped: Scraped) -> None:
+    started = scraped.settle()
+    scraped.server.says, scraped.other.says = text(25), text(99)
+    assert scraped.saw(claim(started)).agreement is witness.Agreement.AGREES
+    assert scraped.saw(claim(started), matcher="").agreement is witness.Agreement.CONTAMINATED
+    assert scraped.saw(claim(started), matcher=f'{{instance="{scraped.other.address}"}}').finished == 94.0
 
-    def test_a_test_of_which_it_saw_only_the_second_half(self, scraped: Scraped) -> None:
-        seen = scraped.saw(claim(datetime.now(UTC) - timedelta(hours=1)), matcher=f'instance="{scraped.still.address}"')
-        assert (seen.agreement, seen.finished, seen.quantiles) == (witness.Agreement.MISSING, None, {})
-        assert "only part" in seen.notes[0]
 
-    def test_scrapes_that_fail_after_the_test_are_waited_for_in_vain_but_not_long(self, scraped: Scraped) -> None:
-        started = scraped.settle()
-        time.sleep(INTERVAL_SECONDS)
-        scraped.server.status = 500
-        time.sleep(INTERVAL_SECONDS)
-        before = time.monotonic()
-        seen = scraped.saw(claim(started))
-        assert time.monotonic() - before < 4
-        assert (seen.agreement, seen.finished) == (witness.Agreement.MISSING, None)
+@pytest.mark.real
+def test_another_server_s_metrics_alone_do_not_confirm_a_test(scraped: Scraped) -> None:
+    started = scraped.settle()
+    scraped.server.says = text(25)
+    seen = scraped.saw(claim(started), matcher=f'instance="{scraped.other.address}"')
+    assert (seen.agreement, seen.finished) == (witness.Agreement.MISSING, 0.0)
 
-    @pytest.mark.parametrize(
-        "says", [text(25).replace("} 25\n", "} NaN\n"), text(25).replace("request_success", "something_else")], ids=["no number", "gone"]
+
+@pytest.mark.real
+def test_a_restart_leaves_no_count(scraped: Scraped) -> None:
+    started = scraped.settle()
+    scraped.server.says = text(2)
+    scraped.settle()
+    scraped.server.says = text(25)
+    seen = scraped.saw(claim(started))
+    assert (seen.agreement, seen.finished, seen.quantiles) == (witness.Agreement.UNKNOWN, None, {})
+    assert "restarted" in seen.notes[0]
+
+
+@pytest.mark.real
+def test_a_test_of_which_it_saw_only_the_second_half(scraped: Scraped) -> None:
+    seen = scraped.saw(claim(datetime.now(UTC) - timedelta(hours=1)), matcher=f'instance="{scraped.still.address}"')
+    assert (seen.agreement, seen.finished, seen.quantiles) == (witness.Agreement.MISSING, None, {})
+    assert "only part" in seen.notes[0]
+
+
+@pytest.mark.real
+def test_scrapes_that_fail_after_the_test_are_waited_for_in_vain_but_not_long(scraped: Scraped) -> None:
+    started = scraped.settle()
+    time.sleep(INTERVAL_SECONDS)
+    scraped.server.status = 500
+    time.sleep(INTERVAL_SECONDS)
+    before = time.monotonic()
+    seen = scraped.saw(claim(started))
+    assert time.monotonic() - before < 4
+    assert (seen.agreement, seen.finished) == (witness.Agreement.MISSING, None)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "says", [text(25).replace("} 25\n", "} NaN\n"), text(25).replace("request_success", "something_else")], ids=["no number", "gone"]
+)
+def test_a_count_that_is_no_number_is_no_count(scraped: Scraped, says: str) -> None:
+    started = scraped.settle()
+    scraped.server.says = says
+    time.sleep(INTERVAL_SECONDS)
+    seen = scraped.saw(claim(started))
+    assert seen.finished is None
+    assert seen.agreement in (witness.Agreement.UNKNOWN, witness.Agreement.MISSING)
+    assert all(math.isfinite(value) for value in seen.values.values())
+
+
+@pytest.mark.real
+def test_a_server_that_nobody_scrapes(scraped: Scraped) -> None:
+    before = time.monotonic()
+    seen = scraped.saw(claim(datetime.now(UTC)), matcher='instance="nobody"')
+    assert time.monotonic() - before < INTERVAL_SECONDS
+    assert (seen.agreement, seen.finished) == (witness.Agreement.UNKNOWN, None)
+    assert "no vLLM metrics" in seen.notes[0]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("ahead_seconds", [-3600, -5, 5, 3600])
+def test_a_clock_of_ours_that_is_wrong_changes_no_count(scraped: Scraped, ahead_seconds: float) -> None:
+    """Prometheus dates its samples by its own clock; the test's times are put onto it."""
+
+    def ours() -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=ahead_seconds)
+
+    scraped.settle()
+    started = ours()
+    scraped.server.says = text(25)
+    seen = server_view.from_prometheus(claim(started, ended_at=ours()), scraped.metrics, scraped.matcher, clock=ours)
+    assert (seen.agreement, seen.finished) == (witness.Agreement.AGREES, 20.0)
+    assert f"{-ahead_seconds:+.1f} s from ours" in seen.notes[0]
+
+
+@pytest.mark.real
+def test_a_matcher_that_cannot_be_read_is_said(scraped: Scraped) -> None:
+    seen = watched(scraped.metrics.address, matcher="pod~=x")
+    assert seen.agreement is witness.Agreement.AGREES
+    assert "parse error" in seen.notes[0]
+
+
+@pytest.mark.real
+def test_what_ran_just_before_is_told_from_the_test_by_the_server_s_own_counters(scraped: Scraped) -> None:
+    """Scrapes enclose more than the test; the counters were read right around it."""
+    scraped.settle()
+    scraped.server.says = text(8)
+    started = datetime.now(UTC)
+    scraped.server.says = text(28)
+    seen = server_view.watch(
+        claim(started), text(8), text(28), vllm_address="here", prometheus_url=scraped.metrics.address, matcher=scraped.matcher
     )
-    def test_a_count_that_is_no_number_is_no_count(self, scraped: Scraped, says: str) -> None:
-        started = scraped.settle()
-        scraped.server.says = says
-        time.sleep(INTERVAL_SECONDS)
-        seen = scraped.saw(claim(started))
-        assert seen.finished is None
-        assert seen.agreement in (witness.Agreement.UNKNOWN, witness.Agreement.MISSING)
-        assert all(math.isfinite(value) for value in seen.values.values())
-
-    def test_a_server_that_nobody_scrapes(self, scraped: Scraped) -> None:
-        before = time.monotonic()
-        seen = scraped.saw(claim(datetime.now(UTC)), matcher='instance="nobody"')
-        assert time.monotonic() - before < INTERVAL_SECONDS
-        assert (seen.agreement, seen.finished) == (witness.Agreement.UNKNOWN, None)
-        assert "no vLLM metrics" in seen.notes[0]
-
-    @pytest.mark.parametrize("ahead_seconds", [-3600, -5, 5, 3600])
-    def test_a_clock_of_ours_that_is_wrong_changes_no_count(self, scraped: Scraped, ahead_seconds: float) -> None:
-        """Prometheus dates its samples by its own clock; the test's times are put onto it."""
-
-        def ours() -> datetime:
-            return datetime.now(UTC) + timedelta(seconds=ahead_seconds)
-
-        scraped.settle()
-        started = ours()
-        scraped.server.says = text(25)
-        seen = server_view.from_prometheus(claim(started, ended_at=ours()), scraped.metrics, scraped.matcher, clock=ours)
-        assert (seen.agreement, seen.finished) == (witness.Agreement.AGREES, 20.0)
-        assert f"{-ahead_seconds:+.1f} s from ours" in seen.notes[0]
-
-    def test_a_matcher_that_cannot_be_read_is_said(self, scraped: Scraped) -> None:
-        seen = watched(scraped.metrics.address, matcher="pod~=x")
-        assert seen.agreement is witness.Agreement.AGREES
-        assert "parse error" in seen.notes[0]
-
-    def test_what_ran_just_before_is_told_from_the_test_by_the_server_s_own_counters(self, scraped: Scraped) -> None:
-        """Scrapes enclose more than the test; the counters were read right around it."""
-        scraped.settle()
-        scraped.server.says = text(8)
-        started = datetime.now(UTC)
-        scraped.server.says = text(28)
-        seen = server_view.watch(
-            claim(started), text(8), text(28), vllm_address="here", prometheus_url=scraped.metrics.address, matcher=scraped.matcher
-        )
-        assert (seen.source, seen.agreement, seen.finished) == ("vllm here/metrics", witness.Agreement.AGREES, 20.0)
-        assert "3 more than the test sent" in " ".join(seen.notes)
+    assert (seen.source, seen.agreement, seen.finished) == ("vllm here/metrics", witness.Agreement.AGREES, 20.0)
+    assert "3 more than the test sent" in " ".join(seen.notes)
 
 
 def watched(prometheus_url: str, matcher: str = "") -> witness.Witness:
@@ -315,29 +336,27 @@ def test_a_clock_that_goes_backwards_in_a_test_loses_no_count() -> None:
     assert (seen.agreement, seen.finished) == (witness.Agreement.AGREES, 20.0)
 
 
-class TestWaiting:
-    """With a clock and a sleep of our own."""
+@pytest.mark.parametrize(
+    ("scrapes", "interval", "longest"),
+    [((-30, -20, -10), 10, 15), ((-120, -60), 60, 90), ((-100, -50, -49), 25.5, 38.25), ((-10,), 15, 22.5), ((), 0, 0)],
+    ids=["10 s", "a minute", "uneven", "one scrape yet", "none"],
+)
+def test_it_waits_one_and_a_half_intervals_at_most(scrapes: tuple[float, ...], interval: float, longest: float) -> None:
+    slept: list[float] = []
+    metrics = fake(*scrapes)
+    assert not server_view.await_scrape(metrics, testing.EPOCH, testing.EPOCH, sleep=slept.append)
+    assert longest <= sum(slept) <= longest + 5
 
-    @pytest.mark.parametrize(
-        ("scrapes", "interval", "longest"),
-        [((-30, -20, -10), 10, 15), ((-120, -60), 60, 90), ((-100, -50, -49), 25.5, 38.25), ((-10,), 15, 22.5), ((), 0, 0)],
-        ids=["10 s", "a minute", "uneven", "one scrape yet", "none"],
-    )
-    def test_it_waits_one_and_a_half_intervals_at_most(self, scrapes: tuple[float, ...], interval: float, longest: float) -> None:
-        slept: list[float] = []
-        metrics = fake(*scrapes)
-        assert not server_view.await_scrape(metrics, testing.EPOCH, testing.EPOCH, sleep=slept.append)
-        assert longest <= sum(slept) <= longest + 5
 
-    def test_it_stops_when_the_scrape_is_there(self) -> None:
-        metrics, slept = fake(-20, -10), list[float]()
+def test_it_stops_when_the_scrape_is_there() -> None:
+    metrics, slept = fake(-20, -10), list[float]()
 
-        def sleep(seconds: float) -> None:
-            slept.append(seconds)
-            metrics.series = fake(-20, -10, 1).series
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        metrics.series = fake(-20, -10, 1).series
 
-        assert server_view.await_scrape(metrics, testing.EPOCH, testing.EPOCH, sleep=sleep)
-        assert slept == [2.5]
+    assert server_view.await_scrape(metrics, testing.EPOCH, testing.EPOCH, sleep=sleep)
+    assert slept == [2.5]
 
 
 def fake(*at_seconds: float) -> testing.FakeMetrics:
