@@ -35,11 +35,11 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     before = replica.metrics_text()
     rng = numpy.random.default_rng(arguments.seed)
     measured = load_generator.measure(plan, replica.address, questions, rng, on_progress=lambda now: _tell(log, now))
-    after = replica.metrics_text()
+    claim = witness.claim_of(measured, plan.most_in_flight)
+    after = server_view.read_after(replica.metrics_text, claim, before)
     samples = [sample for sample in measured.samples if sample.is_counted]
     summary = latency.summarize(samples, sum(block.ended_seconds - block.steady_from_seconds for block in measured.blocks))
     _check_some_succeeded(measured.samples, replica.address)
-    claim = witness.claim_of(measured, plan.most_in_flight)
     server = server_view.watch(claim, before, after, vllm_address=replica.address, prometheus_url=arguments.prometheus_url)
     for note in server.notes:
         log.warning(note)

@@ -17,6 +17,7 @@ LOOK_BACK = timedelta(seconds=150)
 UNKNOWN_INTERVAL_SECONDS = 15.0
 LONGEST_WAIT_SECONDS = 90.0
 LARGEST_DIFFERENCE = timedelta(days=1)
+SETTLING_READS, SETTLING_SECONDS = 5, 0.2
 
 Sleep = Callable[[float], None]
 Clock = Callable[[], datetime]
@@ -52,6 +53,23 @@ def watch(
         return _instead(read, fault)
     with contextlib.closing(client):
         return beside(claim, read, client, matcher, sleep=sleep, clock=clock)
+
+
+def read_after(read: Callable[[], str], claim: witness.Claim, before: str, *, sleep: Sleep = time.sleep) -> str:
+    """The server's /metrics once all that succeeded is in it, or a second later; empty where the server no longer answers.
+
+    vLLM counts an answer in the round of its loop that sends the end; with many requests or stop words a client may see that end first.
+    """
+    after = ""
+    for _ in range(SETTLING_READS):
+        try:
+            after = read()
+        except (errors.Unreachable, errors.OutsideError):
+            return ""
+        if from_readings(claim, before, after, "").agreement is not witness.Agreement.MISSING:
+            break
+        sleep(SETTLING_SECONDS)
+    return after
 
 
 def beside(

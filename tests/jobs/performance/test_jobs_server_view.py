@@ -15,7 +15,7 @@ import pytest
 
 from controlplane import ports, testing
 from controlplane.clients import prometheus
-from controlplane.core import vllm_metrics, witness
+from controlplane.core import errors, vllm_metrics, witness
 from jobs.performance import server_view
 
 INTERVAL_SECONDS = 0.5
@@ -363,3 +363,29 @@ def fake(*at_seconds: float) -> testing.FakeMetrics:
     points = tuple((testing.EPOCH.timestamp() + second, 1.0) for second in at_seconds)
     found = [ports.Series({"__name__": vllm_metrics.FINISHED}, points)] if points else []
     return testing.FakeMetrics(series={vllm_metrics.selector((vllm_metrics.FINISHED,)): found})
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected", "reads"),
+    [
+        ([text(25)], text(25), 1),
+        ([text(23), text(24), text(25)], text(25), 3),
+        ([text(26)], text(26), 1),
+        ([text(20)], text(20), 5),
+        ([text(24), errors.Unreachable("vLLM", "here", "it stopped")], "", 2),
+    ],
+    ids=["counted", "counted a little later", "others were there", "never counted", "the server stopped"],
+)
+def test_the_last_reading_waits_a_little_for_the_last_count(answers: list[str | Exception], expected: str, reads: int) -> None:
+    told, slept = list[str](), list[float]()
+
+    def read() -> str:
+        answer = answers[min(len(told), len(answers) - 1)]
+        told.append(str(answer))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert server_view.read_after(read, claim(datetime.now(UTC)), text(5), sleep=slept.append) == expected
+    assert len(told) == reads
+    assert sum(slept) <= 1.0
