@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from controlplane.core import adapters, datasets, fingerprints, journal, judging, lifecycle, pairwise, runs
+from controlplane.core import adapters, datasets, fingerprints, journal, judging, lifecycle, pairwise, runs, series
 
 
 @dataclass(frozen=True)
@@ -478,14 +478,6 @@ class ObjectStore(Protocol):
     def address(self, key: str) -> str: ...
 
 
-@dataclass(frozen=True)
-class Series:
-    """One time series: (unix seconds, value) points and the labels that tell it apart."""
-
-    labels: Mapping[str, str]
-    points: tuple[tuple[float, float], ...]
-
-
 class Metrics(Protocol):
     """Prometheus, or whatever speaks its HTTP API."""
 
@@ -496,6 +488,14 @@ class Metrics(Protocol):
     def range(self, query: str, start: datetime, end: datetime, step_seconds: float) -> list[Series]: ...
 
     def instant(self, query: str, at: datetime) -> list[Series]: ...
+
+    def samples(self, selector: str, start: datetime, end: datetime) -> list[Series]:
+        """The scraped samples themselves, values that are no numbers included. `end` may lie ahead; both on the server's clock."""
+        ...
+
+    def now(self) -> datetime:
+        """The clock by which its samples are dated."""
+        ...
 
 
 class Judge(Protocol):
@@ -512,3 +512,4 @@ class Judge(Protocol):
 
 
 Grade = judging.Grade
+Series = series.Series

@@ -6,6 +6,7 @@ Everything listens on loopback. What a killed stack left behind is recognised by
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -22,7 +23,7 @@ import httpx
 
 from controlplane import settings as settings_module
 from controlplane.clients import processes
-from controlplane.core import errors, profiles
+from controlplane.core import errors, gates, histogram_bounds, profiles
 
 Report = Callable[[str], None]
 
@@ -108,6 +109,8 @@ def vllm_command(settings: settings_module.Settings) -> tuple[str, ...]:
             "--max-model-len",
             "2048",
         ),
+        # Prometheus can then tell which side of a floor a quantile lies on.
+        *("--custom-histogram-buckets", json.dumps(histogram_bounds.for_gate(gates.LoadThresholds()))),
     )
     if has_gpu():
         return (*general, "--gpu-memory-utilization", "0.4")

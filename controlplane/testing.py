@@ -580,15 +580,23 @@ class FakeAdapterStore:
 
 @dataclass
 class FakeMetrics:
-    """Series by query text; an unknown query has none, one in `refused` is an error."""
+    """Series by query text; an unknown query has none, one in `refused` is an error. `clock` is its `now`."""
 
     address: str = "http://prometheus.test:9090"
     fault: errors.GatewrightError | None = None
     series: dict[str, list[ports.Series]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
+    clock: datetime = EPOCH
 
     def is_healthy(self) -> bool:
         return self.fault is None
+
+    def samples(self, selector: str, start: datetime, end: datetime) -> list[ports.Series]:
+        return self.range(selector, start, end, 0)
+
+    def now(self) -> datetime:
+        _raise(self.fault)
+        return self.clock
 
     def range(
         self,

@@ -6,6 +6,7 @@ import contextlib
 import http.server
 import json
 import threading
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -63,7 +64,9 @@ def running() -> Iterator[ChatServer]:
             self._answer({})
 
         def do_POST(self) -> None:
-            self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            sent = self.rfile.read(int(self.headers["Content-Length"]))
+            is_form = self.headers["Content-Type"] == "application/x-www-form-urlencoded"
+            self._answer(dict(urllib.parse.parse_qsl(sent.decode())) if is_form else json.loads(sent))
 
         def _answer(self, body: dict[str, object]) -> None:
             told.asked.append((self.path, body))

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -31,6 +31,7 @@ hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, d
 hypothesis.settings.load_profile("suite")
 
 MakeAdapter = Callable[..., Path]
+StartPrometheus = Callable[..., str]
 
 
 class _Scheduler(LoadScopeScheduling):
@@ -100,22 +101,37 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def prometheus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a real Prometheus that scrapes itself every second."""
+def start_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartPrometheus]:
+    """Starts a real Prometheus: `start_prometheus({"vllm": ["127.0.0.1:8000"]}, interval="500ms")` gives its address.
+
+    It scrapes itself as the job `itself`, too.
+    """
     binary = require_real("prometheus", "prometheus")
-    home = tmp_path_factory.mktemp("prometheus")
-    port = free_port()
-    (home / "prometheus.yml").write_text(
-        "global:\n  scrape_interval: 1s\n"
-        f"scrape_configs:\n  - job_name: itself\n    static_configs:\n      - targets: ['127.0.0.1:{port}']\n"
-    )
-    command = (
-        *(binary, f"--config.file={home / 'prometheus.yml'}", f"--storage.tsdb.path={home / 'data'}"),
-        f"--web.listen-address=127.0.0.1:{port}",
-    )
-    address = f"http://127.0.0.1:{port}"
-    with serving(command, _environment(), home / "server.log", f"{address}/-/ready", 30):
-        yield address
+    with ExitStack() as running:
+
+        def start(targets: Mapping[str, Sequence[str]], interval: str = "1s") -> str:
+            home, port = tmp_path_factory.mktemp("prometheus"), free_port()
+            jobs = [
+                {"job_name": name, "static_configs": [{"targets": list(own)}]}
+                for name, own in {"itself": [f"127.0.0.1:{port}"], **targets}.items()
+            ]
+            # JSON is YAML.
+            (home / "prometheus.yml").write_text(json.dumps({"global": {"scrape_interval": interval}, "scrape_configs": jobs}))
+            command = (
+                *(binary, f"--config.file={home / 'prometheus.yml'}", f"--storage.tsdb.path={home / 'data'}"),
+                f"--web.listen-address=127.0.0.1:{port}",
+            )
+            address = f"http://127.0.0.1:{port}"
+            running.enter_context(serving(command, _environment(), home / "server.log", f"{address}/-/ready", 30))
+            return address
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def prometheus_server(start_prometheus: StartPrometheus) -> str:
+    """Address of a real Prometheus that scrapes itself every second."""
+    return start_prometheus({})
 
 
 @pytest.fixture(scope="session")

@@ -1,51 +1,32 @@
-"""Reads Prometheus' text format, as vLLM's own /metrics speaks it, and what changed between two readings. Text in, numbers out."""
+"""Reads Prometheus' text format, as vLLM's own /metrics speaks it, into series. Text in, values out; it knows no metric's name."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 
-_LINE = re.compile(r"^(?P<name>[A-Za-z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)")
-_BOUND = re.compile(r'(?:^|,)le="(?P<bound>[^"]+)"')
+from prometheus_client import parser
 
-
-def total(text: str, name: str) -> float | None:
-    """The sum of a counter over all its labels; None when it is not there."""
-    values = [float(match["value"]) for match in _lines(text) if match["name"] == name]
-    return math.fsum(values) if values else None
+from controlplane.core import errors, series
 
 
-def growth(before: str, after: str, name: str) -> float | None:
-    """How much a counter grew; None when it is missing, or when it shrank because the server started anew."""
-    first, last = total(before, name), total(after, name)
-    return last - (first or 0.0) if last is not None and last >= (first or 0.0) else None
+def parse(text: str, at_seconds: float) -> list[series.Series]:
+    """Every sample as a series of one point, values that are no numbers included.
+
+    Raises:
+        InvalidInput: the text is something else.
+    """
+    try:
+        samples = [sample for family in parser.text_string_to_metric_families(text) for sample in family.samples]
+    except (ValueError, IndexError, KeyError) as error:
+        raise errors.InvalidInput(
+            f"This is not Prometheus' text format: {text[:60]!r}.", hint="Give the address of a vLLM server."
+        ) from error
+    return [series.Series({"__name__": sample.name, **sample.labels}, ((at_seconds, float(sample.value)),)) for sample in samples]
 
 
-def quantile(before: str, after: str, histogram: str, share: float) -> float | None:
-    """The quantile of what a histogram observed between two readings, interpolated within its bucket as `histogram_quantile` does."""
-    early, late = _buckets(before, histogram), _buckets(after, histogram)
-    counts = sorted((bound, count - early.get(bound, 0.0)) for bound, count in late.items())
-    if not counts or counts[-1][1] <= 0:
-        return None
-    rank, low_bound, low_count = share * counts[-1][1], 0.0, 0.0
-    for bound, count in counts:
-        if count >= rank:
-            if math.isinf(bound):
-                return low_bound
-            return low_bound + (bound - low_bound) * (rank - low_count) / (count - low_count) if count > low_count else bound
-        low_bound, low_count = bound, count
-    return None
-
-
-def _buckets(text: str, histogram: str) -> Mapping[float, float]:
-    result: dict[float, float] = {}
-    for match in _lines(text):
-        if match["name"] == f"{histogram}_bucket" and (found := _BOUND.search(match["labels"] or "")):
-            bound = float(found["bound"])
-            result[bound] = result.get(bound, 0.0) + float(match["value"])
-    return result
-
-
-def _lines(text: str) -> list[re.Match[str]]:
-    return [match for line in text.splitlines() if not line.startswith("#") and (match := _LINE.match(line))]
+def joined(*readings: Iterable[series.Series]) -> list[series.Series]:
+    """Series of the same labels made one, their points in the order of the readings."""
+    points: dict[frozenset[tuple[str, str]], list[tuple[float, float]]] = {}
+    for one in (one for reading in readings for one in reading):
+        points.setdefault(frozenset(one.labels.items()), []).extend(one.points)
+    return [series.Series(dict(labels), tuple(found)) for labels, found in points.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from controlplane import settings, stack
 from controlplane.clients import processes
-from controlplane.core import errors
+from controlplane.core import errors, gates
 
 
 def local(home: Path, **more: str) -> settings.Settings:
@@ -67,6 +68,14 @@ def test_two_adapters_are_active_at_once_and_more_are_kept(tmp_path: Path) -> No
     assert command[command.index("--max-loras") + 1] == "3"
     assert int(command[command.index("--max-cpu-loras") + 1]) >= 3
     assert int(command[command.index("--max-lora-rank") + 1]) == 32
+
+
+def test_the_model_server_s_histograms_have_bounds_on_the_floors_of_gate_2(tmp_path: Path) -> None:
+    command = stack.vllm_command(local(tmp_path))
+    bounds = json.loads(command[command.index("--custom-histogram-buckets") + 1])
+    floors = gates.LoadThresholds()
+    assert floors.max_p95_latency_seconds in bounds["request_latency"]
+    assert floors.max_p95_ttft_seconds in bounds["time_to_first_token"]
 
 
 def test_a_disk_without_room_is_said_before_anything_takes_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,10 @@ def measured(request: pytest.FixtureRequest) -> Iterator[Measured]:
     if request.param == "fake":
         points = tuple((testing.EPOCH.timestamp() + second, 1.0) for second in range(60))
         series = {"up": [ports.Series({"__name__": "up", "job": "itself"}, points)]}
-        yield Measured(testing.FakeMetrics(series=series, refused={"up{"}), testing.EPOCH + timedelta(seconds=59))
+        yield Measured(
+            testing.FakeMetrics(series=series, refused={"up{"}, clock=testing.EPOCH + timedelta(seconds=59)),
+            testing.EPOCH + timedelta(seconds=59),
+        )
         return
     client = prometheus.Prometheus(request.getfixturevalue("prometheus_server"))
     deadline = time.monotonic() + 20

@@ -1,42 +1,61 @@
-"""Reading counters and histograms of two /metrics texts."""
+"""Reading /metrics texts into series."""
 
 from __future__ import annotations
 
+import contextlib
+import math
+
+import hypothesis
 import pytest
+from hypothesis import strategies
 
-from controlplane.core import exposition
+from controlplane.core import errors, exposition
 
-BEFORE = """# HELP done_total requests
+TEXT = """# HELP done_total requests
 # TYPE done_total counter
-done_total{engine="0",reason="stop"} 5.0
-done_total{engine="0",reason="length"} 1.0
+done_total{engine="0",reason="a \\"quoted\\" one"} 5.0
+done_created{engine="0"} 1.7e+09
+# TYPE wait_seconds histogram
 wait_seconds_bucket{le="0.5"} 10.0
-wait_seconds_bucket{le="1.0"} 10.0
-wait_seconds_bucket{le="+Inf"} 10.0
-"""
-AFTER = """done_total{engine="0",reason="stop"} 15.0
-done_total{engine="0",reason="length"} 2.0
-wait_seconds_bucket{le="0.5"} 12.0
-wait_seconds_bucket{le="1.0"} 20.0
-wait_seconds_bucket{le="+Inf"} 20.0
+wait_seconds_bucket{le="+Inf"} 11.0
+wait_seconds_sum NaN
 """
 
 
-def test_counter_is_summed_over_labels_and_grows() -> None:
-    assert exposition.total(BEFORE, "done_total") == 6.0
-    assert exposition.growth(BEFORE, AFTER, "done_total") == 11.0
+def test_every_sample_is_a_series_of_one_point() -> None:
+    found = {(one.name, one.labels.get("le", "")): one for one in exposition.parse(TEXT, 7.0)}
+    assert set(found) == {
+        ("done_total", ""),
+        ("done_created", ""),
+        ("wait_seconds_bucket", "0.5"),
+        ("wait_seconds_bucket", "+Inf"),
+        ("wait_seconds_sum", ""),
+    }
+    assert found["done_total", ""].points == ((7.0, 5.0),)
+    assert found["done_total", ""].labels["reason"] == 'a "quoted" one'
+    assert math.isnan(found["wait_seconds_sum", ""].points[0][1])
 
 
-@pytest.mark.parametrize(("before", "after"), [(BEFORE, ""), (AFTER, BEFORE)])
-def test_missing_or_restarted_counter_is_unknown(before: str, after: str) -> None:
-    assert exposition.growth(before, after, "done_total") is None
+def test_two_readings_are_joined_by_their_labels() -> None:
+    before, after = exposition.parse('a{x="1"} 1', 10), exposition.parse('a{x="1"} 4\na{x="2"} 2', 20)
+    found = {one.labels["x"]: one.points for one in exposition.joined(before, after)}
+    assert found == {"1": ((10, 1), (20, 4)), "2": ((20, 2),)}
 
 
-def test_quantile_counts_only_what_came_between_the_readings() -> None:
-    assert exposition.quantile(BEFORE, AFTER, "wait_seconds", 0.2) == pytest.approx(0.5)
-    assert exposition.quantile(BEFORE, AFTER, "wait_seconds", 0.6) == pytest.approx(0.75)
+@pytest.mark.parametrize("text", ["<html><body>Sign in</body></html>", '{"status": "success"}', "a{x=1} 2", "a b c d", "a{"])
+def test_something_else_is_refused(text: str) -> None:
+    with pytest.raises(errors.InvalidInput, match="not Prometheus' text format"):
+        exposition.parse(text, 0)
 
 
-def test_quantile_of_nothing_is_unknown_and_beyond_the_last_bound_is_that_bound() -> None:
-    assert exposition.quantile(BEFORE, BEFORE, "wait_seconds", 0.95) is None
-    assert exposition.quantile("", 'w_bucket{le="2"} 0\nw_bucket{le="+Inf"} 4', "w", 0.95) == 2.0
+def test_an_empty_text_has_no_series() -> None:
+    assert exposition.parse("", 0) == []
+
+
+LINES = strategies.text(alphabet='abz_:{}="\\, \n#0.5eE+-InfNaN\t"TYPEcounterhistogram', max_size=80)
+
+
+@hypothesis.given(strategies.text() | LINES)
+def test_no_text_whatever_brings_another_error(text: str) -> None:
+    with contextlib.suppress(errors.InvalidInput):
+        exposition.parse(text, 0)
