@@ -102,8 +102,8 @@ def steady_seconds(blocks: Sequence[Block]) -> float:
 
 
 def answered(samples: Sequence[Sample], blocks: Sequence[Block]) -> list[Sample]:
-    """Successes whose answer was whole within the steady window of their block, counted or not: at its start the loop is full, and what the
-    warm-up left in flight is answered in it, as what is in flight at its end is not."""
+    """Successes whose answer was whole within the steady window of their block, counted or not: what a ramp left in flight at its start is
+    answered in it, as what is in flight at its end is not."""
     windows = {block.number: (block.steady_from_seconds, block.steady_until_seconds) for block in blocks}
     nowhere = (math.inf, -math.inf)
     ended = ((sample, sample.at_seconds + sample.total_seconds) for sample in samples if not sample.error)

@@ -11,7 +11,7 @@ fails.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from controlplane.core import drift, estimates, evidence, gates, latency, load_measures, witness
@@ -20,12 +20,25 @@ GATE = evidence.Gate.PERFORMANCE
 RULES = evidence.RuleSet.INTERVAL
 # Whoever loses more than this share of connections measures the way to the server, not what it serves.
 MAX_UNREACHED_RATE = 0.10
-UNREACHED = "connection"
+MAX_UNREACHED_AT_END = 10
+# Classes of failure (`latency.Sample.error`): no connection was to be had; no request was sent.
+UNREACHED, UNSENT = "connection", "not sent"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a value is held against; see `evidence.Check`."""
+
+    name: str
+    comparison: str
+    value: float
+    unit: str
+    against: str = "floor"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A check with the requests it stands on, and the requests in all (of each role) that would decide it when it is open."""
+    """A check with what it stands on, and the requests in all (of each role) that would decide it were it open."""
 
     check: evidence.Check
     found: estimates.Estimate | None
@@ -84,15 +97,21 @@ def evaluate(
 
 
 def unreached(sources: Sequence[load_measures.Source]) -> str:
-    """Why requests that never reached the server decide nothing; empty when nearly all of them did."""
+    """Why requests that never reached the server decide nothing; empty when nearly all of them did, to the end."""
     for source in sources:
         lost, sent = source.measured.failures.get(UNREACHED, 0), source.measured.requests
-        if lost > MAX_UNREACHED_RATE * sent:
+        if lost > MAX_UNREACHED_RATE * sent or _is_gone(source.test):
             return (
-                f"{lost} of {sent} requests of the {source.role} found no server; at most {MAX_UNREACHED_RATE:.0%} may. "
-                "See whether it still runs, and why it stopped, then test again."
+                f"{lost} of {sent} requests of the {source.role} found no server; at most {MAX_UNREACHED_RATE:.0%} may, and not the last "
+                f"{MAX_UNREACHED_AT_END} in a row. See whether it still runs, and why it stopped, then test again."
             )
     return ""
+
+
+def _is_gone(test: latency.LoadTest) -> bool:
+    """A test ends early where nobody answers, so that few of its requests are lost to a server that has stopped."""
+    last = [sample.error for sample in test.samples if sample.error != UNSENT][-MAX_UNREACHED_AT_END:]
+    return len(last) == MAX_UNREACHED_AT_END and set(last) == {UNREACHED}
 
 
 def witnessed(verdict: evidence.Verdict, seen: witness.Witness | None) -> evidence.Verdict:
@@ -111,64 +130,51 @@ def witnessed(verdict: evidence.Verdict, seen: witness.Witness | None) -> eviden
 
 
 def floors(own: load_measures.Measured, thresholds: gates.LoadThresholds) -> list[Measured]:
-    success = _share_needed(thresholds.min_success_rate, thresholds.level)
-    return [
-        _check("P95 latency", own.p95_latency, "<", thresholds.max_p95_latency_seconds, "s", thresholds.level),
-        _check("P95 TTFT", own.p95_ttft, "<", thresholds.max_p95_ttft_seconds, "s", thresholds.level),
-        _check("throughput", own.throughput, ">", thresholds.min_throughput, "req/s", thresholds.level),
-        _check("success rate", own.success, ">=", thresholds.min_success_rate, "%", thresholds.level, needed=success),
+    level = thresholds.level
+    checks = [
+        _check(Limit("P95 latency", "<", thresholds.max_p95_latency_seconds, "s"), own.p95_latency, level),
+        _check(Limit("P95 TTFT", "<", thresholds.max_p95_ttft_seconds, "s"), own.p95_ttft, level),
+        _check(Limit("throughput", ">", thresholds.min_throughput, "req/s"), own.throughput, level),
     ]
+    needed = estimates.requests_to_decide_share(own.success, thresholds.min_success_rate, level) if own.success else None
+    success = _check(Limit("success rate", ">=", thresholds.min_success_rate, "%"), own.success, level)
+    return [*checks, replace(success, requests_to_decide=needed)]
 
 
 def against_baseline(
     own: load_measures.Measured, other: load_measures.Measured, compared: load_measures.Compared, thresholds: gates.LoadThresholds
 ) -> list[Measured]:
-    level, slower, margin = thresholds.level, thresholds.latency_regression_factor, thresholds.success_margin
-
-    def needed(_: estimates.Estimate, limit: float) -> int | None:
-        one, two = own.success, other.success
-        return estimates.requests_to_decide_difference(one, two, limit, level) if one and two else None
-
-    by = "baseline"
-    return [
-        _check("P95 latency, candidate / baseline", compared.p95_latency, "<=", slower, "x", level, by),
-        _check("P95 TTFT, candidate / baseline", compared.p95_ttft, "<=", slower, "x", level, by),
-        _check("throughput, candidate / baseline", compared.throughput, ">=", thresholds.throughput_regression_factor, "x", level, by),
-        _check("success rate, candidate - baseline", compared.success, ">=", -margin, "%", level, by, needed),
+    level, slower, less = thresholds.level, thresholds.latency_regression_factor, thresholds.throughput_regression_factor
+    margin, by = -thresholds.success_margin, "baseline"
+    checks = [
+        _check(Limit("P95 latency, candidate / baseline", "<=", slower, "x", by), compared.p95_latency, level),
+        _check(Limit("P95 TTFT, candidate / baseline", "<=", slower, "x", by), compared.p95_ttft, level),
+        _check(Limit("throughput, candidate / baseline", ">=", less, "x", by), compared.throughput, level),
     ]
+    one, two = own.success, other.success
+    needed = estimates.requests_to_decide_difference(one, two, margin, level) if one and two else None
+    success = _check(Limit("success rate, candidate - baseline", ">=", margin, "%", by), compared.success, level)
+    return [*checks, replace(success, requests_to_decide=needed)]
 
 
-def _check(
-    name: str,
-    found: estimates.Estimate | None,
-    comparison: str,
-    limit: float,
-    unit: str,
-    level: float,
-    against: str = "floor",
-    needed: Callable[[estimates.Estimate, float], int | None] = estimates.requests_to_decide,
-) -> Measured:
-    """An interval is shown where it has both ends."""
+def _check(limit: Limit, found: estimates.Estimate | None, level: float) -> Measured:
+    """An interval is shown where it has both ends, a value where it is finite."""
+    check = evidence.Check(limit.name, None, limit.comparison, limit.value, limit.unit, evidence.Outcome.INCONCLUSIVE, limit.against)
     if found is None:
-        return Measured(evidence.Check(name, None, comparison, limit, unit, evidence.Outcome.INCONCLUSIVE, against), None)
-    outcome = _outcome(found, comparison, limit)
+        return Measured(check, None)
     is_whole = math.isfinite(found.low) and math.isfinite(found.high)
     interval = evidence.Interval(found.low, found.high, level) if is_whole else None
     value = found.value if math.isfinite(found.value) else None
-    check = evidence.Check(name, value, comparison, limit, unit, outcome, against, interval)
-    return Measured(check, found, needed(found, limit) if outcome is evidence.Outcome.INCONCLUSIVE else None)
+    check = replace(check, value=value, interval=interval, outcome=_outcome(found, limit))
+    return Measured(check, found, estimates.requests_to_decide(found, limit.value))
 
 
-def _share_needed(limit: float, level: float) -> Callable[[estimates.Estimate, float], int | None]:
-    return lambda found, _: estimates.requests_to_decide_share(found, limit, level)
-
-
-def _outcome(found: estimates.Estimate, comparison: str, limit: float) -> evidence.Outcome:
+def _outcome(found: estimates.Estimate, limit: Limit) -> evidence.Outcome:
     """By the end of the interval that is nearest to failing, then by the one that is nearest to passing."""
-    worst, best = (found.high, found.low) if comparison.startswith("<") else (found.low, found.high)
-    if evidence.holds(worst, comparison, limit):
+    worst, best = (found.high, found.low) if limit.comparison.startswith("<") else (found.low, found.high)
+    if evidence.holds(worst, limit.comparison, limit.value):
         return evidence.Outcome.PASS
-    return evidence.Outcome.INCONCLUSIVE if evidence.holds(best, comparison, limit) else evidence.Outcome.FAIL
+    return evidence.Outcome.INCONCLUSIVE if evidence.holds(best, limit.comparison, limit.value) else evidence.Outcome.FAIL
 
 
 def _undecided(verdict: evidence.Verdict, reason: str) -> evidence.Verdict:

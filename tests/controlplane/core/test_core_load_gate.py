@@ -116,6 +116,22 @@ def test_against_live(candidate: Slot, live: Slot, point: evidence.Outcome, inte
     assert all(one.reason for one in found.values())
 
 
+def test_a_server_that_stopped_at_the_end_is_a_broken_tool() -> None:
+    test = run(Slot(), Slot())
+    ends = test.samples[-20].at_seconds
+
+    def stopped(after: float, error: str) -> latency.LoadTest:
+        samples = [replace(one, error=error, first_token_seconds=None) if one.at_seconds > after else one for one in test.samples]
+        unsent = replace(samples[-1], error="not sent", at_seconds=samples[-1].at_seconds + 1)
+        return replace(test, samples=(*samples, unsent))
+
+    found = both(stopped(ends, "connection"))[INTERVAL]
+    assert found.outcome is ERROR
+    assert "See whether it still runs" in found.reason
+    assert both(stopped(ends, "http 500"))[INTERVAL].outcome is not ERROR
+    assert both(stopped(test.samples[-5].at_seconds, "connection"))[INTERVAL].outcome is not ERROR
+
+
 @pytest.mark.parametrize(
     ("candidate", "requests", "outcome", "says"),
     [
