@@ -165,11 +165,11 @@ def _check(limit: Limit, found: estimates.Estimate | None, level: float) -> Meas
     is_whole = math.isfinite(found.low) and math.isfinite(found.high)
     interval = evidence.Interval(found.low, found.high, level) if is_whole else None
     value = found.value if math.isfinite(found.value) else None
-    check = replace(check, value=value, interval=interval, outcome=_outcome(found, limit))
+    check = replace(check, value=value, interval=interval, outcome=outcome(found, limit))
     return Measured(check, found, estimates.requests_to_decide(found, limit.value))
 
 
-def _outcome(found: estimates.Estimate, limit: Limit) -> evidence.Outcome:
+def outcome(found: estimates.Estimate, limit: Limit) -> evidence.Outcome:
     """By the end of the interval that is nearest to failing, then by the one that is nearest to passing."""
     worst, best = (found.high, found.low) if limit.comparison.startswith("<") else (found.low, found.high)
     if evidence.holds(worst, limit.comparison, limit.value):

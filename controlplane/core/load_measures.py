@@ -147,6 +147,5 @@ def _times(block: Sequence[latency.Sample], taken: TimeOf) -> drift.Times:
 
 def _rates(own: latency.LoadTest) -> list[drift.Times]:
     """Answers a second by slice, in place of times."""
-    answered = latency.answered(own.samples, own.blocks)
-    length = throughput.slice_seconds(answered)
-    return [drift.Times(one.middles, one.counts / one.seconds) for one in throughput.by_block(answered, own.blocks, length)]
+    slices = throughput.by_block(latency.answered(own.samples, own.blocks), own.blocks)
+    return [drift.Times(one.middles, one.counts / one.seconds) for one in slices]

@@ -30,19 +30,20 @@ def estimate(
     samples: Sequence[latency.Sample], blocks: Sequence[latency.Block], level: float, generator: numpy.random.Generator
 ) -> estimates.Estimate | None:
     """Of one role's samples and blocks, counted as `latency.answered` does. None without a steady window."""
-    seconds = latency.steady_seconds(blocks)
-    if seconds <= 0:
-        return None
-    answered = latency.answered(samples, blocks)
-    count = len(answered)
+    slices = by_block(latency.answered(samples, blocks), blocks)
+    return of_slices(slices, level, generator) if slices else None
+
+
+def of_slices(slices: Sequence[Slices], level: float, generator: numpy.random.Generator) -> estimates.Estimate:
+    count = int(sum(one.counts.sum() for one in slices))
+    seconds = float(sum(one.seconds.sum() for one in slices))
     if not count:
         return estimates.Estimate(0.0, 0.0, math.inf, 0, 0)
-    slices = by_block(answered, blocks, slice_seconds(answered))
+    least = math.ceil(LEAST_SLICES * count / sum(len(one.counts) for one in slices))
     half = relative_half_width(slices, level, generator)
     # A count ends between two answers: one more or less is never told apart, however regular they come.
     low, high = max(0, count - 1) / seconds, (count + 1) / seconds
     value = count / seconds
-    least = math.ceil(LEAST_SLICES * count / sum(len(one.counts) for one in slices))
     return estimates.Estimate(value, min(low, value * math.exp(-half)), max(high, value * math.exp(half)), count, count, least)
 
 
@@ -66,19 +67,17 @@ def relative_half_width(blocks: Sequence[Slices], level: float, generator: numpy
     return spread * float(scipy.stats.t.ppf(0.5 + level / 2, runs - 1))
 
 
-def slice_seconds(answered: Sequence[latency.Sample]) -> float:
-    """As long as a mean request: in a closed loop what is answered late in one slice is missing in the next."""
-    return statistics.mean([sample.total_seconds for sample in answered]) or math.inf
+def by_block(answered: Sequence[latency.Sample], blocks: Sequence[latency.Block]) -> list[Slices]:
+    """The steady windows, cut as `cut` says."""
+    length = statistics.mean([sample.total_seconds for sample in answered]) or math.inf
+    ended = {block.number: [one.at_seconds + one.total_seconds for one in answered if one.block == block.number] for block in blocks}
+    steady = [block for block in blocks if block.steady_until_seconds > block.steady_from_seconds]
+    return [cut(numpy.array(ended[one.number]), one.steady_from_seconds, one.steady_until_seconds, length) for one in steady]
 
 
-def by_block(answered: Sequence[latency.Sample], blocks: Sequence[latency.Block], length_seconds: float) -> list[Slices]:
-    """Steady windows cut into slices of about this length, at most one for each answer."""
-    return [_cut(answered, block, length_seconds) for block in blocks if block.steady_until_seconds > block.steady_from_seconds]
-
-
-def _cut(answered: Sequence[latency.Sample], block: latency.Block, length_seconds: float) -> Slices:
-    ended = [sample.at_seconds + sample.total_seconds for sample in answered if sample.block == block.number]
-    first, last = block.steady_from_seconds, block.steady_until_seconds
+def cut(ended: numpy.ndarray, first: float, last: float, length_seconds: float) -> Slices:
+    """Answers by when they came, in slices about as long as a mean request, at most one slice for each answer: in a closed loop what is
+    answered late in one slice is missing in the next."""
     number = max(1, min(round((last - first) / length_seconds), len(ended)))
     counts, edges = numpy.histogram(ended, number, (first, last))
     return Slices(counts.astype(float), numpy.diff(edges), (edges[1:] + edges[:-1]) / 2)
