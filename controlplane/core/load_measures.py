@@ -83,6 +83,31 @@ def goodput_per_second(test: latency.LoadTest, role: str, limits: gates.LoadThre
     return len(good) / seconds if seconds > 0 else None
 
 
+def metrics(source: Source, limits: gates.LoadThresholds) -> dict[str, float]:
+    """All that is known of a role, by the summary's names, with `<name>_low` and `<name>_high` where there are bounds.
+
+    Percentiles are of successes as the summary's are, and so are their bounds here; a verdict's checks stand on all requests.
+    """
+    own, measured = latency.of_role(source.test, source.role), source.measured
+    found = _of_successes(own, limits.level) | {"throughput": measured.throughput, "success_rate": measured.success}
+    goodput = goodput_per_second(source.test, source.role, limits)
+    values: dict[str, float | None] = {**latency.to_metrics(latency.summarize_role(source.test, source.role)), "goodput": goodput}
+    for name, one in (found | {"goodput_share": measured.goodput}).items():
+        values |= {f"{name}_low": one.low, f"{name}_high": one.high} if one else {}
+    values["goodput_share"] = measured.goodput.value if measured.goodput else None
+    return {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
+
+
+def _of_successes(own: latency.LoadTest, level: float) -> dict[str, estimates.Estimate | None]:
+    blocks = [[sample for sample in block if not sample.error] for block in _blocks(own)]
+    times = {"latency": [_times(block, _total).taken for block in blocks], "ttft": [_times(block, _first).taken for block in blocks]}
+    return {
+        f"p{percent}_{name}_seconds": percentiles.estimate(taken, percent, level)
+        for name, taken in times.items()
+        for percent in (50, 95, 99)
+    }
+
+
 def compare(candidate: Source, baseline: Source, level: float) -> Compared:
     """Two roles, of one test or of two.
 

@@ -246,6 +246,20 @@ def test_goodput_is_the_share_within_all_limits() -> None:
     assert load_measures.goodput_per_second(test, latency.CANDIDATE, OWN) == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("failures", [0.0, 0.2])
+def test_metrics_keep_the_summarys_names_and_each_lies_within_its_bounds(failures: float) -> None:
+    test = run(Slot(failures=failures), Slot())
+    found = load_measures.metrics(source(test, latency.CANDIDATE), OWN)
+    assert found.items() >= latency.to_metrics(latency.summarize_role(test, latency.CANDIDATE)).items()
+    bounded = [name.removesuffix("_low") for name in found if name.endswith("_low")]
+    assert {"p50_latency_seconds", "p95_ttft_seconds", "p99_ttft_seconds", "throughput", "success_rate", "goodput_share"} <= {*bounded}
+    assert all(found[f"{name}_low"] <= found[name] <= found[f"{name}_high"] for name in bounded)
+
+
+def test_metrics_of_nothing_are_few() -> None:
+    assert load_measures.metrics(source(run(Slot(), requests=0), latency.CANDIDATE), OWN)["requests"] == 0
+
+
 def right_side(check: evidence.Check) -> bool:
     assert check.interval is not None
     bounds: Sequence[float] = (check.interval.low, check.interval.high)
