@@ -91,7 +91,7 @@ def check(name: str, value: float | None, comparison: str, limit: float, unit: s
     is_known = value is not None and abs(value) != float("inf") and value == value
     outcome = Outcome.INCONCLUSIVE
     if is_known and value is not None:
-        outcome = Outcome.PASS if _holds(value, comparison, limit) else Outcome.FAIL
+        outcome = Outcome.PASS if holds(value, comparison, limit) else Outcome.FAIL
     return Check(name, value if is_known else None, comparison, limit, unit, outcome, against)
 
 
@@ -166,7 +166,8 @@ def _check_from(item: Mapping[str, Any]) -> Check:
     )
 
 
-def _holds(value: float, comparison: str, limit: float) -> bool:
+def holds(value: float, comparison: str, limit: float) -> bool:
+    """Whether `value comparison limit` is true."""
     match comparison:
         case "<":
             return value < limit
@@ -181,6 +182,12 @@ def _holds(value: float, comparison: str, limit: float) -> bool:
 
 
 def _sentence(c: Check) -> str:
-    value, limit = (f"{number:.1%}" if c.unit == "%" else f"{number:.4g} {c.unit}".strip() for number in (c.value or 0.0, c.limit))
+    value, limit = (_shown(number, c.unit) for number in (c.value, c.limit))
     source = "" if c.against == "floor" else f" ({c.against})"
     return f"{c.name} is {value}, must be {c.comparison} {limit}{source}"
+
+
+def _shown(number: float | None, unit: str) -> str:
+    if number is None:
+        return "beyond measure"
+    return f"{number:.1%}" if unit == "%" else f"{number:.4g} {unit}".strip()

@@ -1,6 +1,6 @@
 """Gate 1 (answers) and Gate 2 (speed) by the rule set `point`: measured values against thresholds. Measures nothing and moves no alias.
 
-Gate 1 by the rule set `interval` is in `interval_gate`.
+By the rule set `interval` Gate 1 is in `interval_gate`, Gate 2 in `load_gate`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,11 @@ class AnswerThresholds:
 
 @dataclass(frozen=True)
 class LoadThresholds:
-    """Floors of Gate 2 and how far the candidate may fall behind the baseline."""
+    """Floors of Gate 2 and how far the candidate may fall behind the baseline.
+
+    `success_margin`: how much lower than the baseline's a success rate still counts as no worse, by the interval rules; `level`: of their
+    confidence intervals.
+    """
 
     max_p95_latency_seconds: float = 8.0
     max_p95_ttft_seconds: float = 2.0
@@ -45,6 +49,8 @@ class LoadThresholds:
     min_success_rate: float = 0.99
     latency_regression_factor: float = 1.15
     throughput_regression_factor: float = 0.85
+    success_margin: float = 0.02
+    level: float = 0.95
 
     def __post_init__(self) -> None:
         for name in ("max_p95_latency_seconds", "max_p95_ttft_seconds", "min_throughput"):
@@ -52,6 +58,8 @@ class LoadThresholds:
         _require_between("min_success_rate", self.min_success_rate, 0.0, 1.0)
         _require_between("latency_regression_factor", self.latency_regression_factor, 1.0, 1e6)
         _require_between("throughput_regression_factor", self.throughput_regression_factor, 0.0, 1.0)
+        _require_between("success_margin", self.success_margin, 0.0, 0.5)
+        _require_between("level", self.level, 0.5, 0.999)
 
 
 def evaluate_answers(
@@ -97,6 +105,8 @@ def lowered(thresholds: LoadThresholds) -> tuple[str, ...]:
         ("success floor", "", thresholds.min_success_rate, own.min_success_rate, False),
         ("latency factor", "x", thresholds.latency_regression_factor, own.latency_regression_factor, True),
         ("throughput factor", "x", thresholds.throughput_regression_factor, own.throughput_regression_factor, False),
+        ("success margin", "", thresholds.success_margin, own.success_margin, True),
+        ("level", "", thresholds.level, own.level, False),
     )
     return tuple(
         f"Lowered: {name} {value:g}{_spaced(unit)} instead of {default:g}{_spaced(unit)}."

@@ -49,7 +49,7 @@ def rows_to_decide(gained: float, lost: float, rows: float, limit: float, level:
         interval = paired_difference(gained * count / rows, lost * count / rows, count, level)
         return interval is None or interval.low < limit <= interval.high
 
-    return _fewest(rows, is_open)
+    return fewest(rows, is_open)
 
 
 def rows_to_decide_rate(part: float, whole: float, limit: float, level: float = 0.95) -> int | None:
@@ -59,10 +59,11 @@ def rows_to_decide_rate(part: float, whole: float, limit: float, level: float = 
         interval = rate(part * count / whole, count, level)
         return interval is None or interval.low < limit <= interval.high
 
-    return _fewest(whole, is_open)
+    return fewest(whole, is_open)
 
 
-def _fewest(rows: float, is_open: Callable[[float], bool]) -> int | None:
+def fewest(rows: float, is_open: Callable[[float], bool]) -> int | None:
+    """The smallest number that is no longer open, sought from `rows` on; None when hardly any would do."""
     if rows <= 0:
         return None
     low, high = 0, math.ceil(rows)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 
 from controlplane.core import statistics
@@ -63,7 +64,10 @@ class LoadTest:
 
 @dataclass(frozen=True)
 class LoadSummary:
-    """Latencies count successful requests only, throughput is successes per second; a value is None when there was nothing to measure."""
+    """Of one role. Latencies count successful requests only; a value is None when there was nothing to measure.
+
+    `throughput`: successes a second. `token_gap`: between two pieces of text of one answer.
+    """
 
     requests: int
     succeeded: int
@@ -78,29 +82,72 @@ class LoadSummary:
     p99_ttft_seconds: float | None
     mean_answer_tokens: float | None
     tokens_per_second: float | None
+    p50_token_gap_seconds: float | None = None
+    p95_token_gap_seconds: float | None = None
+    p99_token_gap_seconds: float | None = None
+
+
+def of_role(test: LoadTest, role: str) -> LoadTest:
+    """The test as if nothing but this role had been in it."""
+    samples = tuple(sample for sample in test.samples if sample.role == role)
+    return replace(test, samples=samples, blocks=tuple(block for block in test.blocks if block.role == role))
+
+
+def counted(samples: Sequence[Sample]) -> list[Sample]:
+    return [sample for sample in samples if sample.is_counted]
+
+
+def steady_seconds(blocks: Sequence[Block]) -> float:
+    return math.fsum(max(0.0, block.steady_until_seconds - block.steady_from_seconds) for block in blocks)
+
+
+def answered(samples: Sequence[Sample], blocks: Sequence[Block]) -> list[Sample]:
+    """Successes whose answer was whole within the steady window of their block, counted or not: what a ramp left in flight at its start is
+    answered in it, as what is in flight at its end is not."""
+    windows = {block.number: (block.steady_from_seconds, block.steady_until_seconds) for block in blocks}
+    nowhere = (math.inf, -math.inf)
+    ended = ((sample, sample.at_seconds + sample.total_seconds) for sample in samples if not sample.error)
+    return [sample for sample, at in ended if (window := windows.get(sample.block, nowhere))[0] <= at < window[1]]
+
+
+def summarize_role(test: LoadTest, role: str) -> LoadSummary:
+    """One role of a test: counted requests, and throughput over its steady windows."""
+    own = of_role(test, role)
+    seconds, found = steady_seconds(own.blocks), answered(own.samples, own.blocks)
+    summary = summarize(own.samples, seconds)
+    if seconds <= 0:
+        return summary
+    tokens = sum(sample.answer_tokens for sample in found)
+    return replace(summary, throughput=len(found) / seconds, tokens_per_second=tokens / seconds)
 
 
 def summarize(samples: Sequence[Sample], duration_seconds: float) -> LoadSummary:
-    good = [sample for sample in samples if not sample.error]
-    totals = [sample.total_seconds for sample in good]
-    firsts = [sample.first_token_seconds for sample in good if sample.first_token_seconds is not None]
+    """Of counted samples, all of one role, that came in so many seconds."""
+    every = counted(samples)
+    good = [sample for sample in every if not sample.error]
     tokens = sum(sample.answer_tokens for sample in good)
-    has_run = bool(samples) and duration_seconds > 0
+    has_run = bool(every) and duration_seconds > 0
+    gaps = [gap for sample in good for gap in sample.token_gaps_seconds]
     return LoadSummary(
-        requests=len(samples),
+        requests=len(every),
         succeeded=len(good),
         duration_seconds=duration_seconds,
         throughput=len(good) / duration_seconds if has_run else None,
-        success_rate=statistics.rate(len(good), len(samples)),
-        p50_latency_seconds=statistics.percentile(totals, 50),
-        p95_latency_seconds=statistics.percentile(totals, 95),
-        p99_latency_seconds=statistics.percentile(totals, 99),
-        p50_ttft_seconds=statistics.percentile(firsts, 50),
-        p95_ttft_seconds=statistics.percentile(firsts, 95),
-        p99_ttft_seconds=statistics.percentile(firsts, 99),
+        success_rate=statistics.rate(len(good), len(every)),
         mean_answer_tokens=statistics.mean([sample.answer_tokens for sample in good]),
         tokens_per_second=tokens / duration_seconds if has_run else None,
+        **_percentiles("latency", [sample.total_seconds for sample in good]),
+        **_percentiles("ttft", [sample.first_token_seconds for sample in good if sample.first_token_seconds is not None]),
+        **_percentiles("token_gap", gaps),
     )
+
+
+def _percentiles(name: str, values: Sequence[float]) -> dict[str, float | None]:
+    """By the summary's own names."""
+    ordered = sorted(values)
+    return {
+        f"p{percent}_{name}_seconds": statistics.percentile_of_sorted(ordered, percent) if ordered else None for percent in (50, 95, 99)
+    }
 
 
 def to_metrics(summary: LoadSummary) -> dict[str, float]:

@@ -10,12 +10,18 @@ def percentile(values: Sequence[float], percent: float) -> float | None:
     """Linear interpolation between closest ranks (Hyndman and Fan's type 7, numpy's default). None without values."""
     if not values:
         return None
+    return percentile_of_sorted(sorted(values), percent)
+
+
+def percentile_of_sorted(ordered: Sequence[float], percent: float) -> float:
+    """As `percentile`, of values in order, at least one; infinity is a value like any other."""
     if not 0 <= percent <= 100:
         raise ValueError(f"percent must lie between 0 and 100, not {percent}")
-    ordered = sorted(values)
     rank = (len(ordered) - 1) * percent / 100
     low, high = math.floor(rank), math.ceil(rank)
-    return ordered[low] + (ordered[high] - ordered[low]) * (rank - low)
+    if ordered[low] == ordered[high]:
+        return float(ordered[low])
+    return float(ordered[low] + (ordered[high] - ordered[low]) * (rank - low))
 
 
 def rate(part: int, whole: int) -> float | None:
