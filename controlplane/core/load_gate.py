@@ -53,11 +53,10 @@ def decide(
     deciding: evidence.RuleSet,
     notes: tuple[str, ...] = (),
 ) -> evidence.Verdict:
-    """The verdict by the deciding rules, with a note on what the others would say."""
+    """The verdict by the deciding rules, with what the others would say."""
     by_rules = evaluate_both(candidate, baseline, thresholds, seen, notes)
-    others = tuple(f"By {rules} rules: {found.outcome}. {found.reason}" for rules, found in by_rules.items() if rules is not deciding)
-    verdict = by_rules[deciding]
-    return replace(verdict, notes=(*verdict.notes, *others))
+    others = tuple(evidence.other(found) for rules, found in by_rules.items() if rules is not deciding)
+    return replace(by_rules[deciding], others=others)
 
 
 def evaluate_both(

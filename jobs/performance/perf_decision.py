@@ -41,7 +41,7 @@ def decide(registry: ports.Registry, tracking: ports.Tracking, arguments: argpar
     proof = verdicts.Evidence(
         experiment=arguments.mlflow_experiment,
         parameters={name: str(value) for name, value in {**asdict(thresholds), **record.settings, **_how(arguments, record)}.items()},
-        metrics={**_metrics(candidate, ""), **(_metrics(other, "baseline_") if other else {}), **_witness_metrics(record)},
+        metrics={**_metrics(candidate, other, thresholds), **_witness_metrics(record)},
         tags=_tags(version, baseline, record, arguments.data_version),
         files=_files(record, thresholds, arguments),
         dataset=lineage.dataset(version, arguments.eval_file, arguments.data_version, arguments.data_source)
@@ -92,11 +92,10 @@ def _how(arguments: argparse.Namespace, record: load_record.LoadRecord) -> dict[
     return {"rules": arguments.rules, "baseline": arguments.baseline, "seed": record.seed, "stopped_by": record.test.stopped_by}
 
 
-def _metrics(source: load_measures.Source, prefix: str) -> dict[str, float]:
-    """`p95_latency_seconds` with `_low` and `_high`, and so on; unknown values and open bounds are left out."""
-    summary = latency.summarize_role(source.test, source.role)
-    found = {**latency.to_metrics(summary), **load_measures.to_metrics(source.measured)}
-    return {f"{prefix}{name}": value for name, value in found.items()}
+def _metrics(candidate: load_measures.Source, baseline: load_measures.Source | None, thresholds: gates.LoadThresholds) -> dict[str, float]:
+    """`p95_latency_seconds` with `_low` and `_high`, and so on; the baseline's with `baseline_` in front."""
+    other = load_measures.metrics(baseline, thresholds) if baseline else {}
+    return {**load_measures.metrics(candidate, thresholds), **{f"baseline_{name}": value for name, value in other.items()}}
 
 
 def _witness_metrics(record: load_record.LoadRecord) -> dict[str, float]:

@@ -6,7 +6,6 @@ import argparse
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy
@@ -76,14 +75,12 @@ def _measure(target: Target, plan: load_plan.Plan, arguments: argparse.Namespace
     """The test between two looks at the server."""
     replica, seed = target.replica, arguments.seed or secrets.randbits(31)
     environment = {**replica.environment(), "device": arguments.device or device.name(replica.address)}
-    roots, before, started_at = _roots(replica), replica.metrics_text(), datetime.now(UTC)
+    roots, before = _roots(replica), replica.metrics_text()
     test = _run(target, plan, seed, log)
-    succeeded = sum(not sample.error for sample in test.samples)
-    if not succeeded:
-        classes = ", ".join(f"{count} x {name}" for name, count in latency.errors_by_class(test.samples).items())
-        log.warning(f"None of {len(test.samples)} requests succeeded ({classes}).")
-    after, roots_after = _again(replica)
-    claim = witness.Claim(started_at, test.ended_at, len(test.samples), succeeded, plan.most_in_flight)
+    if failures := latency.errors_by_class(test.samples):
+        log.warning(f"Of {len(test.samples)} requests failed: {', '.join(f'{count} x {name}' for name, count in failures.items())}.")
+    claim = witness.claim_of(test, plan.most_in_flight)
+    after, roots_after = server_view.read_after(replica.metrics_text, claim, before), _roots_after(replica)
     seen = server_view.watch(
         claim,
         before,
@@ -114,12 +111,12 @@ def _roots(replica: vllm_inference.VllmReplica) -> dict[str, str]:
     return {one.name: one.root for one in replica.served()}
 
 
-def _again(replica: vllm_inference.VllmReplica) -> tuple[str, Mapping[str, str] | None]:
-    """What the server says after the test; a server that died in it says nothing."""
+def _roots_after(replica: vllm_inference.VllmReplica) -> Mapping[str, str] | None:
+    """None for a server that died in the test."""
     try:
-        return replica.metrics_text(), _roots(replica)
+        return _roots(replica)
     except (errors.Unreachable, errors.OutsideError):
-        return "", None
+        return None
 
 
 def _moved(plan: load_plan.Plan, before: Mapping[str, str], after: Mapping[str, str] | None) -> tuple[str, ...]:
