@@ -61,7 +61,7 @@ def _block(totals: Sequence[float], role: str, number: int, start: float, concur
         client = free.index(min(free))
         first = None if error else total / 4
         found.append(latency.Sample(free[client], first, total, 10, "stop", error, f"row-{order}", role=role, block=number))
-        free[client] += total
+        free[client] = round(free[client] + total, 6)
     return found
 
 

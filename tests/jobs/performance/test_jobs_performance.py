@@ -57,7 +57,7 @@ def test_first_deploy_passes_on_the_floors_and_says_what_was_lowered(tmp_path: P
 
 def test_the_run_holds_everything_a_reader_needs(tmp_path: Path) -> None:
     registry = registry_with(["eval-passed"])
-    record = made_load_tests.made([1.0 + n / 100 for n in range(100)], roots=roots(registry, 1), sweep=[1, 2])
+    record = made_load_tests.made([1.0 + (37 * n % 100) / 100 for n in range(100)], roots=roots(registry, 1), sweep=[1, 2])
     outputs = decided(registry, tmp_path, record, *LOWERED)
     run = registry.tracking.run(str(outputs["mlflow-run"]))
     assert (run.experiment, run.tags["gate"], run.tags["witness"]) == ("vllm-lora-performance", "performance", "agrees")
