@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from controlplane.core import latency, load_record, sample_table, witness
+from controlplane.core import latency, load_results, sample_table, witness
 
 START = datetime(2026, 1, 1, 10, tzinfo=UTC)
 CONCURRENCY = 2
@@ -23,7 +23,7 @@ def made(
     roots: tuple[str, str] = ("/adapters/ops-qa/1-000000000000", "/adapters/ops-qa/1-000000000000"),
     sweep: Sequence[float] = (),
     faults: tuple[str, ...] = (),
-) -> load_record.LoadRecord:
+) -> load_results.LoadRecord:
     """One block of each side, `concurrency` requests at a time; each first token comes after a quarter of its latency."""
     sides = {latency.CANDIDATE: candidate, **({latency.LIVE: live} if live else {})}
     samples: list[latency.Sample] = []
@@ -35,22 +35,22 @@ def made(
         blocks.append(latency.Block(number, role, start, ended, ended))
     test = latency.LoadTest(tuple(samples), tuple(blocks), START, START + timedelta(minutes=2), "count")
     names = {latency.CANDIDATE: ("ops-qa-candidate", roots[0]), latency.LIVE: ("ops-qa-live", roots[1])}
-    return load_record.LoadRecord(
+    return load_results.LoadRecord(
         test=test,
-        slots={role: load_record.Slot(*names[role]) for role in sides},
+        slots={role: load_results.Slot(*names[role]) for role in sides},
         settings={"loop": "closed", "concurrency": str(concurrency), "endpoint": "chat", "max_tokens": "24", "questions": "sha"},
         environment={"vllm_version": environment, "device": "2 x CPU"},
         seed=7,
         sent=len(samples),
         witness=witness.Witness("vllm http://127.0.0.1:1/metrics", agreement, float(len(samples)), {}, {"mean_queue_seconds": 0.01}),
-        sweep=tuple(load_record.SweepStep(load, _step(load)) for load in sweep),
+        sweep=tuple(load_results.SweepStep(load, _step(load)) for load in sweep),
         faults=faults,
     )
 
 
-def written(record: load_record.LoadRecord, folder: Path) -> list[str]:
+def written(record: load_results.LoadRecord, folder: Path) -> list[str]:
     """The arguments by which `perf_decision` finds it."""
-    (folder / "results.json").write_text(load_record.to_json(record))
+    (folder / "results.json").write_text(load_results.to_json(record))
     (folder / "samples.parquet").write_bytes(sample_table.to_parquet(record.samples))
     return [f"--results-file={folder / 'results.json'}", f"--samples-file={folder / 'samples.parquet'}", "--model-name=ops-qa"]
 

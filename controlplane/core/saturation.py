@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from controlplane.core import gates, latency, load_measures, load_record, statistics
+from controlplane.core import gates, latency, load_measures, load_results, statistics
 
 
 @dataclass(frozen=True)
 class Point:
-    """`load` as in `load_record.SweepStep`. `goodput`: share of requests within all limits; None where nothing was measured."""
+    """`load` as in `load_results.SweepStep`. `goodput`: share of requests within all limits; None where nothing was measured."""
 
     load: float
     requests: int
@@ -22,11 +22,11 @@ class Point:
     goodput: float | None
 
 
-def points(steps: Iterable[load_record.SweepStep], limits: gates.LoadThresholds) -> tuple[Point, ...]:
+def points(steps: Iterable[load_results.SweepStep], limits: gates.LoadThresholds) -> tuple[Point, ...]:
     return tuple(_point(step, limits) for step in sorted(steps, key=lambda step: step.load))
 
 
-def _point(step: load_record.SweepStep, limits: gates.LoadThresholds) -> Point:
+def _point(step: load_results.SweepStep, limits: gates.LoadThresholds) -> Point:
     summary = latency.summarize_role(step.test, latency.CANDIDATE)
     counted = latency.counted(step.test.samples)
     return Point(

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 
 from controlplane import ports
-from controlplane.core import adapters, errors, evidence, latency, lifecycle, load_record, sample_table, serving_environment
+from controlplane.core import adapters, errors, evidence, latency, lifecycle, load_results, sample_table, serving_environment
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ def find(
     registry: ports.Registry,
     tracking: ports.Tracking,
     version: ports.Version,
-    record: load_record.LoadRecord,
+    record: load_results.LoadRecord,
     arguments: argparse.Namespace,
 ) -> Baseline:
     """Live in the same test, else the newest passed test of live under the same load on the same environment."""
@@ -41,7 +41,7 @@ def find(
     return _stored(tracking, version.model, live, record, arguments.mlflow_experiment)
 
 
-def wrong_versions(registry: ports.Registry, version: ports.Version, record: load_record.LoadRecord) -> tuple[str, ...]:
+def wrong_versions(registry: ports.Registry, version: ports.Version, record: load_results.LoadRecord) -> tuple[str, ...]:
     """Slots that answered with another version than the registry says; such a test says nothing of this one."""
     expected = {latency.CANDIDATE: version}
     live = registry.model(version.model).aliases.get(lifecycle.Alias.LIVE)
@@ -56,7 +56,7 @@ def wrong_versions(registry: ports.Registry, version: ports.Version, record: loa
     return tuple(found)
 
 
-def _stored(tracking: ports.Tracking, model: str, live: int, record: load_record.LoadRecord, experiment: str) -> Baseline:
+def _stored(tracking: ports.Tracking, model: str, live: int, record: load_results.LoadRecord, experiment: str) -> Baseline:
     tags = {"model": model, "version": str(live), "gate": evidence.Gate.PERFORMANCE.value, "outcome": evidence.Outcome.PASS.value}
     refused = ""
     for run in tracking.search(experiment, tags):
@@ -75,7 +75,7 @@ def _stored(tracking: ports.Tracking, model: str, live: int, record: load_record
     return Baseline(f"Live version {live} has no passed load test like this one ({load}), so only the floors decide.{refused}")
 
 
-def read(tracking: ports.Tracking, run_id: str) -> load_record.LoadRecord:
+def read(tracking: ports.Tracking, run_id: str) -> load_results.LoadRecord:
     """A stored test. Raises InvalidInput or NotFound where the run holds none."""
     samples = sample_table.from_parquet(tracking.artifact(run_id, "samples.parquet"))
-    return load_record.from_json(tracking.artifact(run_id, "results.json").decode(), samples)
+    return load_results.from_json(tracking.artifact(run_id, "results.json").decode(), samples)

@@ -12,7 +12,17 @@ import numpy
 
 from controlplane import ports, settings
 from controlplane.clients import mlflow_registry
-from controlplane.core import evidence, gates, latency, load_gate, load_measures, load_record, sample_table, saturation, workflow_parameters
+from controlplane.core import (
+    evidence,
+    gates,
+    latency,
+    load_gate,
+    load_measures,
+    load_results,
+    sample_table,
+    saturation,
+    workflow_parameters,
+)
 from jobs import job, lineage, records, verdicts
 from jobs.performance import baselines
 
@@ -54,10 +64,10 @@ def decide(registry: ports.Registry, tracking: ports.Tracking, arguments: argpar
     return verdicts.finish(verdict, {"mlflow-run": run_id, "version": version.number, "baseline-run": baseline.run_id, **shown})
 
 
-def read(arguments: argparse.Namespace) -> load_record.LoadRecord:
+def read(arguments: argparse.Namespace) -> load_results.LoadRecord:
     """Raises InvalidInput."""
     samples = sample_table.from_parquet(records.read_bytes(arguments.samples_file))
-    return load_record.from_json(records.read_text(arguments.results_file), samples)
+    return load_results.from_json(records.read_text(arguments.results_file), samples)
 
 
 def _thresholds(arguments: argparse.Namespace) -> gates.LoadThresholds:
@@ -73,7 +83,7 @@ def _thresholds(arguments: argparse.Namespace) -> gates.LoadThresholds:
     )
 
 
-def _notes(record: load_record.LoadRecord) -> tuple[str, ...]:
+def _notes(record: load_results.LoadRecord) -> tuple[str, ...]:
     concurrency = int(record.settings.get("concurrency", REFERENCE_CONCURRENCY))
     if concurrency < REFERENCE_CONCURRENCY:
         return (f"Lowered: concurrency {concurrency} instead of {REFERENCE_CONCURRENCY}.",)
@@ -88,7 +98,7 @@ def _standing(verdict: evidence.Verdict, faults: tuple[str, ...]) -> evidence.Ve
     return replace(verdict, outcome=evidence.Outcome.INCONCLUSIVE, reason=" ".join(faults), notes=(*verdict.notes, believed))
 
 
-def _how(arguments: argparse.Namespace, record: load_record.LoadRecord) -> dict[str, object]:
+def _how(arguments: argparse.Namespace, record: load_results.LoadRecord) -> dict[str, object]:
     return {"rules": arguments.rules, "baseline": arguments.baseline, "seed": record.seed, "stopped_by": record.test.stopped_by}
 
 
@@ -98,7 +108,7 @@ def _metrics(candidate: load_measures.Source, baseline: load_measures.Source | N
     return {**load_measures.metrics(candidate, thresholds), **{f"baseline_{name}": value for name, value in other.items()}}
 
 
-def _witness_metrics(record: load_record.LoadRecord) -> dict[str, float]:
+def _witness_metrics(record: load_results.LoadRecord) -> dict[str, float]:
     seen = record.witness
     edges = {
         f"{name}_{edge}": value
@@ -110,7 +120,7 @@ def _witness_metrics(record: load_record.LoadRecord) -> dict[str, float]:
     return {f"server_{name}": float(value) for name, value in {**counted, **edges, **seen.values}.items()}
 
 
-def _tags(version: ports.Version, baseline: baselines.Baseline, record: load_record.LoadRecord, data_version: str) -> dict[str, str]:
+def _tags(version: ports.Version, baseline: baselines.Baseline, record: load_results.LoadRecord, data_version: str) -> dict[str, str]:
     return {
         "digest": version.digest,
         "dataset": version.tags.get("dataset", ""),
@@ -124,7 +134,7 @@ def _tags(version: ports.Version, baseline: baselines.Baseline, record: load_rec
     }
 
 
-def _files(record: load_record.LoadRecord, thresholds: gates.LoadThresholds, arguments: argparse.Namespace) -> list[Path]:
+def _files(record: load_results.LoadRecord, thresholds: gates.LoadThresholds, arguments: argparse.Namespace) -> list[Path]:
     """Copies under the names by which readers of the MLflow run know them."""
     own = arguments.output_dir
     own.mkdir(parents=True, exist_ok=True)

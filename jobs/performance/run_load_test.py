@@ -17,7 +17,7 @@ from controlplane.core import (
     latency,
     load_plan,
     load_progress,
-    load_record,
+    load_results,
     prompts,
     sample_table,
     witness,
@@ -38,9 +38,9 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     target = Target(replica, [load_generator.Prompt(row.id, prompts.messages(row.question, row.context)) for row in rows])
     log.info(_announced(plan), slots={slot.role: slot.name for slot in plan.slots})
     found = _measure(target, plan, arguments, log)
-    record = load_record.LoadRecord(
+    record = load_results.LoadRecord(
         test=found.test,
-        slots={slot.role: load_record.Slot(slot.name, found.roots[slot.name]) for slot in plan.slots},
+        slots={slot.role: load_results.Slot(slot.name, found.roots[slot.name]) for slot in plan.slots},
         settings=plans.settings(plan, datasets.digest(text)),
         environment=found.environment,
         seed=found.seed,
@@ -99,11 +99,11 @@ def _run(target: Target, plan: load_plan.Plan, seed: int, log: job.Log) -> laten
     return load_generator.measure(plan, target.replica.address, target.prompts, rng, on_progress=teller.tell)
 
 
-def _sweep(target: Target, steps: Sequence[tuple[float, load_plan.Plan]], seed: int, log: job.Log) -> Sequence[load_record.SweepStep]:
+def _sweep(target: Target, steps: Sequence[tuple[float, load_plan.Plan]], seed: int, log: job.Log) -> Sequence[load_results.SweepStep]:
     found = []
     for number, (load, plan) in enumerate(steps, start=1):
         log.info(f"Sweep, step {number} of {len(steps)}: {_announced(plan)}")
-        found.append(load_record.SweepStep(load, _run(target, plan, seed + number, log)))
+        found.append(load_results.SweepStep(load, _run(target, plan, seed + number, log)))
     return found
 
 
@@ -163,12 +163,12 @@ def _announced(plan: load_plan.Plan) -> str:
     return f"Loading {names} with {plan.counted_requests} requests, {load}{turns}."
 
 
-def _write(record: load_record.LoadRecord, output_dir: Path) -> None:
+def _write(record: load_results.LoadRecord, output_dir: Path) -> None:
     job.write_atomically(output_dir / "samples.parquet", sample_table.to_parquet(record.samples))
-    job.write_atomically(output_dir / "results.json", load_record.to_json(record))
+    job.write_atomically(output_dir / "results.json", load_results.to_json(record))
 
 
-def _outputs(record: load_record.LoadRecord) -> dict[str, object]:
+def _outputs(record: load_results.LoadRecord) -> dict[str, object]:
     summary = latency.summarize_role(record.test, latency.CANDIDATE)
     return {
         "p95-latency": summary.p95_latency_seconds,

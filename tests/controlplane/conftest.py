@@ -14,7 +14,7 @@ import pytest
 
 from controlplane import plane, ports, settings, testing
 from controlplane.api import app
-from controlplane.core import evidence, gates, judging, latency, load_record, reference_judge, sample_table
+from controlplane.core import evidence, gates, judging, latency, load_results, reference_judge, sample_table
 from controlplane.services import promote
 
 MODEL = "ops-qa"
@@ -104,7 +104,7 @@ class World:
         files = {
             "verdict.json": json.dumps(evidence.to_dict(verdict)),
             "samples.parquet": sample_table.to_parquet(record.samples),
-            "results.json": load_record.to_json(record),
+            "results.json": load_results.to_json(record),
             "sweep.json": "[]",
         }
         return self._record(version, evidence.Gate.PERFORMANCE, verdict, files, latency.to_metrics(summary), tags or {})

@@ -5,20 +5,20 @@ from __future__ import annotations
 import made_load_tests
 import pytest
 
-from controlplane.core import errors, gates, load_record, sample_table, saturation
+from controlplane.core import errors, gates, load_results, sample_table, saturation
 
 WHOLE = made_load_tests.made([1.0, 2.0, 3.0], [1.5, 2.5], sweep=[1, 4], faults=("a fault",))
 
 
 def test_a_load_test_comes_back_as_it_was() -> None:
     samples = sample_table.from_parquet(sample_table.to_parquet(WHOLE.samples))
-    assert load_record.from_json(load_record.to_json(WHOLE), samples) == WHOLE
+    assert load_results.from_json(load_results.to_json(WHOLE), samples) == WHOLE
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"slots": {}, "settings": {}}', '{"started_at": "yesterday"}'])
 def test_what_is_no_load_test_is_refused(text: str) -> None:
     with pytest.raises(errors.InvalidInput, match="not the result of a load test"):
-        load_record.from_json(text, ())
+        load_results.from_json(text, ())
 
 
 def test_a_sweep_shows_where_the_server_is_full() -> None:
