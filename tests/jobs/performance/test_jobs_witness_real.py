@@ -73,8 +73,7 @@ def load(servers: Servers, strangers: int = 0) -> Seen:
     )
     questions = [load_generator.Prompt(str(i), [{"role": "user", "content": f"Count from {i} to {i + 9}."}]) for i in range(REQUESTS)]
     stranger = threading.Thread(target=ask, args=(servers.replica, strangers))
-    now = datetime.now(UTC)
-    assert server_view.await_scrape(servers.metrics, now, now), "no scrape between what ran before and the test"
+    assert server_view.settle(servers.metrics.address), "no scrape between what ran before and the test"
     before = servers.replica.metrics_text()
     stranger.start()
     test = load_generator.measure(plan, servers.replica.address, questions, numpy.random.default_rng(1))
