@@ -15,7 +15,7 @@ import httpx
 from controlplane import ports
 from controlplane.core import errors
 
-# An hour of a server's samples, two seconds apart, is 5 MB; whoever sends more is not what we asked.
+# An hour of one vLLM, scraped every two seconds, is about 8 MB; eight such servers fit.
 MAX_BYTES = 64_000_000
 
 

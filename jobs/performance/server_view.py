@@ -55,6 +55,16 @@ def watch(
         return beside(claim, read, client, matcher, sleep=sleep, clock=clock)
 
 
+def settle(prometheus_url: str, matcher: str = "", *, sleep: Sleep = time.sleep) -> bool:
+    """Before a test: waits for one scrape, so that what ran earlier stays out of its count. False when none came; it raises nothing."""
+    try:
+        with contextlib.closing(prometheus.Prometheus(prometheus_url)) as metrics:
+            now = metrics.now()
+            return await_scrape(metrics, now, now, matcher, sleep=sleep)
+    except (errors.InvalidInput, errors.Unreachable, errors.OutsideError):
+        return False
+
+
 def read_after(read: Callable[[], str], claim: witness.Claim, before: str, *, sleep: Sleep = time.sleep) -> str:
     """The server's /metrics once all that succeeded is in it, or a second later; empty where the server no longer answers.
 
@@ -123,8 +133,6 @@ def from_prometheus(
 
 def await_scrape(metrics: ports.Metrics, start: datetime, end: datetime, matcher: str = "", *, sleep: Sleep = time.sleep) -> bool:
     """Waits until every server was scraped at or after `end` (times on Prometheus' clock); False when it was not in time.
-
-    Called before a test with the present moment twice, it keeps what ran earlier out of the count.
 
     Raises:
         Unreachable, OutsideError: Prometheus does not answer, or refuses.

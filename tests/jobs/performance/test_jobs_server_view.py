@@ -59,13 +59,23 @@ class Scraped:
         return f'instance="{self.server.address}"'
 
     def settle(self) -> datetime:
-        """Once what the server says now was scraped; the moment is then."""
-        now = datetime.now(UTC)
-        assert server_view.await_scrape(self.metrics, now, now, self.matcher)
+        """Once what the servers say now was scraped; the moment is then."""
+        assert any(server_view.settle(self.metrics.address) for _ in range(20)), "no scrape in 15 s"
         return datetime.now(UTC)
 
-    def saw(self, claim: witness.Claim, **more: str) -> witness.Witness:
-        return server_view.from_prometheus(claim, self.metrics, more.get("matcher", self.matcher))
+    def saw(self, claim: witness.Claim, matcher: str | None = None, sleep: server_view.Sleep = time.sleep) -> witness.Witness:
+        return server_view.from_prometheus(claim, self.metrics, self.matcher if matcher is None else matcher, sleep=sleep)
+
+
+@dataclass
+class Slept:
+    """Sleeps, and knows how long."""
+
+    seconds: float = 0.0
+
+    def __call__(self, seconds: float) -> None:
+        self.seconds += seconds
+        time.sleep(seconds)
 
 
 @contextlib.contextmanager
@@ -114,9 +124,9 @@ def test_it_counts_exactly_and_waits_for_the_one_scrape_that_is_missing(scraped:
     scraped.server.says = text(15, running=3)
     time.sleep(2 * INTERVAL_SECONDS)
     scraped.server.says = text(25)
-    ended, before = datetime.now(UTC), time.monotonic()
-    seen = scraped.saw(claim(started, ended_at=ended))
-    assert time.monotonic() - before < 3
+    slept = Slept()
+    seen = scraped.saw(claim(started), sleep=slept)
+    assert 0 < slept.seconds < 2 * INTERVAL_SECONDS
     assert (seen.agreement, seen.finished, seen.notes) == (witness.Agreement.AGREES, 20.0, ())
     assert seen.quantiles["p95_latency_seconds"] == witness.Quantile(0.5, 1.0, pytest.approx(0.975))
     assert seen.values["mean_latency_seconds"] == pytest.approx(0.7)
@@ -173,9 +183,9 @@ def test_scrapes_that_fail_after_the_test_are_waited_for_in_vain_but_not_long(sc
     time.sleep(INTERVAL_SECONDS)
     scraped.server.status = 500
     time.sleep(INTERVAL_SECONDS)
-    before = time.monotonic()
-    seen = scraped.saw(claim(started))
-    assert time.monotonic() - before < 4
+    slept = Slept()
+    seen = scraped.saw(claim(started), sleep=slept)
+    assert INTERVAL_SECONDS < slept.seconds < 2 * INTERVAL_SECONDS
     assert (seen.agreement, seen.finished) == (witness.Agreement.MISSING, None)
 
 
@@ -195,9 +205,9 @@ def test_a_count_that_is_no_number_is_no_count(scraped: Scraped, says: str) -> N
 
 @pytest.mark.real
 def test_a_server_that_nobody_scrapes(scraped: Scraped) -> None:
-    before = time.monotonic()
-    seen = scraped.saw(claim(datetime.now(UTC)), matcher='instance="nobody"')
-    assert time.monotonic() - before < INTERVAL_SECONDS
+    slept = Slept()
+    seen = scraped.saw(claim(datetime.now(UTC)), matcher='instance="nobody"', sleep=slept)
+    assert slept.seconds == 0, "who is not scraped now will not be soon"
     assert (seen.agreement, seen.finished) == (witness.Agreement.UNKNOWN, None)
     assert "no vLLM metrics" in seen.notes[0]
 
@@ -301,6 +311,7 @@ def test_an_address_where_no_prometheus_can_be_is_named(address: str) -> None:
     seen = watched(address)
     assert (seen.source, seen.agreement) == ("vllm here/metrics", witness.Agreement.AGREES)
     assert "own counters are believed instead" in seen.notes[0]
+    assert not server_view.settle(address)
 
 
 def test_a_password_in_the_address_is_told_to_nobody() -> None:
