@@ -75,6 +75,7 @@ def _measure(target: Target, plan: load_plan.Plan, arguments: argparse.Namespace
     """The test between two looks at the server."""
     replica, seed = target.replica, arguments.seed or secrets.randbits(31)
     environment = {**replica.environment(), "device": arguments.device or device.name(replica.address)}
+    server_view.settle(arguments.prometheus_url, arguments.prometheus_matcher)
     roots, before = _roots(replica), replica.metrics_text()
     test = _run(target, plan, seed, log)
     if failures := latency.errors_by_class(test.samples):
