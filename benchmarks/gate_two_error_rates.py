@@ -208,8 +208,14 @@ def p95_trials(generator: numpy.random.Generator, cell: Cell, trials: int) -> It
 
 def plain_holds(times: numpy.ndarray, truth: float) -> bool:
     """Whether the interval that takes all requests for independent holds the truth."""
-    below, tail = int((times < truth).sum()), (1 - THRESHOLDS.level) / 2
-    return bool(stats.binom.cdf(below, times.size, 0.95) > tail and stats.binom.sf(below - 1, times.size, 0.95) > tail)
+    fewest, most = plain_ranks(times.size)
+    return bool(fewest <= (times < truth).sum() <= most)
+
+
+@functools.cache
+def plain_ranks(requests: int) -> tuple[float, float]:
+    tail = (1 - THRESHOLDS.level) / 2
+    return float(stats.binom.ppf(tail, requests, 0.95)), float(stats.binom.ppf(1 - tail, requests, 0.95))
 
 
 def p95_outcomes(ratio: estimates.Estimate, point: float, test: numpy.ndarray) -> dict[str, bool]:
