@@ -13,13 +13,14 @@ does. "plain" is the coverage of the textbook's interval of one role's P95, whic
 "gate" lines: whole verdicts of all eight checks, from samples.
 
 Exit status 1 when a requirement is not shown: of candidates on the edge the interval rule passes at most 5% (95% upper bound at most 6%),
-of identical ones it fails at most 5%, and intervals of 95% hold the truth no more rarely than that (upper bound at least 95%). Excepted
-is one role's own value under slow waves: a test that sees a handful of waves cannot know how they spread.
+of identical ones it fails at most 5%, and intervals of 95% hold the truth no more rarely than that (upper bound at least 95%). Coverage
+is shown, not required, under slow waves and stalls: a test that sees a handful of them cannot know how they spread.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import os
@@ -79,8 +80,8 @@ class World:
 
     @property
     def is_hard(self) -> bool:
-        """Waves so long that a test sees only a few of them."""
-        return self.reach > 2 * CLIENTS
+        """Waves so long, or stalls so rare, that a test sees only a few of them."""
+        return self.stalls or self.reach > 2 * CLIENTS
 
 
 WORLDS = (
@@ -176,6 +177,7 @@ def waves(generator: numpy.random.Generator, world: World, trials: int, requests
     return numpy.asarray(signal.lfilter([math.sqrt(1 - kept**2)], [1.0, -kept], steps))
 
 
+@functools.cache
 def true_p95(world: World) -> float:
     """Of the candidate's requests, over all tests."""
     times = draw(numpy.random.default_rng(1), world, 400, 4000).reshape(400, 4, 1000)
@@ -206,8 +208,14 @@ def p95_trials(generator: numpy.random.Generator, cell: Cell, trials: int) -> It
 
 def plain_holds(times: numpy.ndarray, truth: float) -> bool:
     """Whether the interval that takes all requests for independent holds the truth."""
-    below, tail = int((times < truth).sum()), (1 - THRESHOLDS.level) / 2
-    return bool(stats.binom.cdf(below, times.size, 0.95) > tail and stats.binom.sf(below - 1, times.size, 0.95) > tail)
+    fewest, most = plain_ranks(times.size)
+    return bool(fewest <= (times < truth).sum() <= most)
+
+
+@functools.cache
+def plain_ranks(requests: int) -> tuple[float, float]:
+    tail = (1 - THRESHOLDS.level) / 2
+    return float(stats.binom.ppf(tail, requests, 0.95)), float(stats.binom.ppf(1 - tail, requests, 0.95))
 
 
 def p95_outcomes(ratio: estimates.Estimate, point: float, test: numpy.ndarray) -> dict[str, bool]:
@@ -254,14 +262,11 @@ class Loop:
 
     due: numpy.ndarray
     taken: numpy.ndarray
+    ended: numpy.ndarray
 
     @property
     def steady(self) -> tuple[numpy.ndarray, numpy.ndarray]:
         return self.due[:, CLIENTS], self.due[:, -1]
-
-    @property
-    def ended(self) -> numpy.ndarray:
-        return numpy.asarray(self.due + self.taken)
 
 
 def closed_loops(generator: numpy.random.Generator, world: World, trials: int, requests: int) -> list[Loop]:
@@ -282,12 +287,17 @@ def closed_loop(taken: numpy.ndarray, begins: numpy.ndarray) -> Loop:
         client = free.argmin(axis=1)
         due[:, at] = free[lines, client]
         free[lines, client] += taken[:, at]
-    return Loop(due, taken)
+    return Loop(due, taken, due + taken)
+
+
+@functools.cache
+def true_throughput(world: World) -> float:
+    return CLIENTS / float(draw(numpy.random.default_rng(1), world, 400, 4000).mean())
 
 
 def throughput_trials(generator: numpy.random.Generator, cell: Cell, trials: int) -> Iterator[dict[str, bool]]:
     loops = closed_loops(generator, cell.world, trials, cell.requests)
-    truth = CLIENTS / float(draw(numpy.random.default_rng(1), cell.world, 400, 4000).mean())
+    truth = true_throughput(cell.world)
     for at in range(trials):
         blocks = [slices(loop, at) for loop in loops]
         own, live = (throughput.of_slices(blocks[side::2], THRESHOLDS.level, generator) for side in (0, 1))
@@ -354,12 +364,12 @@ def violations(result: Result) -> Iterator[str]:
             yield f"{where}: {name} {share.value:.2%} (upper bound {share.high:.2%}) is too often."
     for name in ("holds", "ratio_holds"):
         share = result.shares.get(name)
-        if share and share.high < COVERAGE and not (cell.world.is_hard and name == "holds"):
+        if share and share.high < COVERAGE and not cell.world.is_hard:
             yield f"{where}: {name} {share.value:.2%} (upper bound {share.high:.2%}) covers too rarely."
 
 
 def cells(arguments: argparse.Namespace) -> list[Cell]:
-    few = max(1, arguments.trials // 20)
+    few = max(1, arguments.trials // 40)
     found = [Cell("P95", world, size, arguments.trials, arguments.seed) for world in WORLDS for size in arguments.sizes]
     found += [Cell("throughput", world, size, arguments.trials, arguments.seed) for world in LOOPS for size in arguments.sizes]
     found += [Cell("gate", world, size, few, arguments.seed) for world in LOOPS[:2] for size in GATE_SIZES]
@@ -401,7 +411,7 @@ def as_json(result: Result) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
-        "--trials", type=int, default=2000, help="simulated tests a line, a twentieth for whole verdicts; few leave bounds too wide"
+        "--trials", type=int, default=2000, help="simulated tests a line, a fortieth for whole verdicts; few leave bounds too wide"
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="requests of each role")
     parser.add_argument("--worlds", nargs="+", default=(), help="only these worlds, by name")

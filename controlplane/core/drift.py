@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy
-import scipy
 
-from controlplane.core import effective_size, estimates
+from controlplane.core import effective_size, estimates, intervals
 
 WORTH_SAYING = 0.01
 
@@ -73,7 +72,7 @@ def find(candidate: Sequence[Times], live: Sequence[Times]) -> Drift:
 def without(ratio: estimates.Estimate, drift: Drift, level: float) -> estimates.Estimate:
     """The ratio candidate / live less what the drift gives it, its bounds wider by how well the drift is known."""
     shift = math.exp(-drift.slope * drift.lag_seconds)
-    unsure = float(scipy.stats.norm.ppf(0.5 + level / 2)) * drift.error * abs(drift.lag_seconds)
+    unsure = intervals.quantile(level) * drift.error * abs(drift.lag_seconds)
     return estimates.scaled(ratio, shift, unsure)
 
 

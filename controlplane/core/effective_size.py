@@ -1,8 +1,8 @@
 """How many independent values a correlated series is worth. Pure; a series is one block's values in the order in which they were due.
 
 Requests of a load test share their server's moments: neighbours are quick or slow together. An interval that takes them for independent is
-too narrow: at 1,000 requests of which each shares 60% of its variance with the ten around it, a 95% interval of the P95 held the truth in
-67% of simulated tests (`benchmarks/gate_two_error_rates.py`).
+too narrow: of 1,000 requests that share 60% of their variance with those about ten away, a 95% interval of the P95 held the truth in 64% of
+simulated tests, and with what is counted here in 98% (`benchmarks/gate_two_error_rates.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy
 
 Series = Sequence[numpy.ndarray]
 
-# Twice as many still hold the truth too rarely, ten times as many make intervals needlessly wide (`benchmarks/gate_two_error_rates.py`).
+# By simulation: with twice as many, intervals hold the truth too rarely; with ten times as many, they are needlessly wide.
 TIMES_AS_MANY = 4
 
 

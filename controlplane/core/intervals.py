@@ -21,7 +21,7 @@ def rate(part: float, whole: float, level: float = 0.95) -> evidence.Interval | 
     """Of a share, as fractions of one (Wilson 1927, J. Am. Stat. Assoc. 22:209). None without rows."""
     if whole <= 0:
         return None
-    z = _quantile(level)
+    z = quantile(level)
     share, spread = part / whole, z * z / whole
     centre = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / whole + spread / (4 * whole))
@@ -36,7 +36,7 @@ def paired_difference(gained: float, lost: float, rows: float, level: float = 0.
     """
     if rows <= 0:
         return None
-    z, found = _quantile(level), (gained - lost) / rows
+    z, found = quantile(level), (gained - lost) / rows
     low = -1.0 if found <= -1 else scipy.optimize.brentq(lambda delta: _score(gained, lost, rows, delta) - z, -1.0, found)
     high = 1.0 if found >= 1 else scipy.optimize.brentq(lambda delta: _score(gained, lost, rows, delta) + z, found, 1.0)
     return evidence.Interval(float(low), float(high), level)
@@ -91,5 +91,6 @@ def _score(gained: float, lost: float, rows: float, delta: float) -> float:
 
 
 @functools.cache
-def _quantile(level: float) -> float:
+def quantile(level: float) -> float:
+    """How many standard errors a two-sided normal interval of this level reaches to either side."""
     return float(scipy.stats.norm.ppf(0.5 + level / 2))

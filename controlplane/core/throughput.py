@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import scipy
 from controlplane.core import estimates, latency, statistics
 
 RESAMPLES = 1000
-MOST_RUNS = 6
+MOST_RUNS = 5
 # Of fewer slices nobody can see how they vary: these make four runs.
 LEAST_SLICES = 11
 
@@ -52,7 +53,7 @@ def relative_half_width(blocks: Sequence[Slices], level: float, generator: numpy
 
     Circular block bootstrap (Künsch 1989, Ann. Stat. 17:1217; Politis and Romano 1992, Exploring the Limits of Bootstrap, 263): runs of
     neighbouring slices are drawn whole, so that what one slice tells of the next stays. Of n slices a run has at least n^(1/3) (Hall,
-    Horowitz and Jing 1995, Biometrika 82:561), and at least a sixth: a slow change of the server outlasts n^(1/3) slices, and few long runs
+    Horowitz and Jing 1995, Biometrika 82:561), and at least a fifth: a slow change of the server outlasts n^(1/3) slices, and few long runs
     with Student's t bear it (Ibragimov and Müller 2010, J. Bus. Econ. Stat. 28:453). The variance of resampled rates is too small by
     (k-1)/k for k runs, which is put right (Hesterberg 2015, Am. Stat. 69:371).
     """
@@ -64,7 +65,7 @@ def relative_half_width(blocks: Sequence[Slices], level: float, generator: numpy
     starts = generator.integers(0, len(counts), (RESAMPLES, runs))
     rates = _of_runs(counts, run)[starts].sum(axis=1) / _of_runs(seconds, run)[starts].sum(axis=1)
     spread = float(rates.std()) / float(counts.sum() / seconds.sum()) * math.sqrt(runs / (runs - 1))
-    return spread * float(scipy.stats.t.ppf(0.5 + level / 2, runs - 1))
+    return spread * _students(level, runs - 1)
 
 
 def by_block(answered: Sequence[latency.Sample], blocks: Sequence[latency.Block]) -> list[Slices]:
@@ -81,6 +82,11 @@ def cut(ended: numpy.ndarray, first: float, last: float, length_seconds: float) 
     number = max(1, min(round((last - first) / length_seconds), len(ended)))
     counts, edges = numpy.histogram(ended, number, (first, last))
     return Slices(counts.astype(float), numpy.diff(edges), (edges[1:] + edges[:-1]) / 2)
+
+
+@functools.cache
+def _students(level: float, degrees: int) -> float:
+    return float(scipy.stats.t.ppf(0.5 + level / 2, degrees))
 
 
 def _of_runs(values: numpy.ndarray, run: int) -> numpy.ndarray:
