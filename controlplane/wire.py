@@ -404,8 +404,8 @@ class Witness(Body):
 class Performance(Body):
     """Gate 2 of one version, beside its baseline when there was one.
 
-    `load`: in words, such as `10 requests in flight`. `baseline`: `alternated` (live was loaded in the same test, turn by turn), `stored` (an
-    earlier test of live; its clock is its own) or `none`.
+    `load`: in words, such as `10 requests in flight`. `baseline`: `alternated` (live was loaded in the same test, turn by turn), `stored`
+    (an earlier test of live; its clock is its own) or `none`.
     """
 
     model: str

@@ -1,0 +1,484 @@
+"""Plotly figures of a load test: checks, distributions, timeline, saturation, second witness. Values in, a figure out; draws nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy
+import plotly.graph_objects as go
+import plotly.subplots
+
+from console import figures, load_series, tables, theme
+from controlplane import wire
+
+_SIDES = ("live", "candidate")
+_KINDS = {
+    "floor": "value as a share of its limit (%)",
+    "ratio": "candidate / baseline (1: equal)",
+    "difference": "candidate minus baseline (pp)",
+}
+
+
+def checks(verdict: wire.Verdict, colours: theme.Palette) -> go.Figure:
+    """Each check with its interval against its limit, in panels: values as a share of their floors, ratios to the baseline, differences."""
+    shown = [check for check in verdict.checks if check.value is not None and (check.limit or tables.is_difference(check.name))]
+    groups = [(kind, [check for check in shown if _kind(check) == kind]) for kind in _KINDS]
+    groups = [(kind, found) for kind, found in groups if found]
+    if not groups:
+        return figures.or_empty(figures.bare(colours, height=180), [], colours)
+    rows = [len(found) for _, found in groups]
+    panels = plotly.subplots.make_subplots(
+        rows=len(groups), cols=1, row_heights=[n + 0.8 for n in rows], vertical_spacing=0.2 / len(groups)
+    )
+    figure = figures.bare(colours, height=54 + 44 * sum(rows) + 62 * len(groups), figure=panels)
+    for row, (kind, found) in enumerate(groups, start=1):
+        _checks_panel(figure, row, kind, found, colours)
+    limit = {"symbol": "line-ns", "size": 20, "line": {"color": colours.text, "width": 2}}
+    figure.add_scatter(x=[None], y=[None], mode="markers", marker=limit, name="limit")
+    return figure.update_layout(margin={"t": 26, "b": 6})
+
+
+def histogram(
+    sides: Mapping[str, load_series.Values],
+    names: Mapping[str, str],
+    what: str,
+    limits: Mapping[str, float],
+    colours: theme.Palette,
+    is_log: bool,
+) -> go.Figure:
+    """Which share of each side's requests took how long; each side's P95 and the limits are lines."""
+    figure = figures.bare(colours, height=330)
+    known = _known(sides)
+    bounds = load_series.edges(list(known.values()), is_log)
+    for side, values in known.items():
+        counts, _ = numpy.histogram(values, bounds)
+        middles = numpy.sqrt(bounds[:-1] * bounds[1:]) if is_log else (bounds[:-1] + bounds[1:]) / 2
+        colour, is_candidate = figures.side_colour(side, colours), side == "candidate"
+        figure.add_scatter(
+            x=_corners(bounds),
+            y=_steps(100 * counts / len(values)),
+            name=f"{names[side]} ({len(values):,} requests)",
+            mode="lines",
+            line={"color": colour, "width": 2, "dash": "solid" if is_candidate else "dot"},
+            fill="tozeroy",
+            fillcolor=_clear(colour, 0.26 if is_candidate else 0.10),
+            hoverinfo="skip",
+        )
+        figure.add_scatter(
+            x=middles,
+            y=100 * counts / len(values),
+            customdata=list(zip(counts, bounds[:-1], bounds[1:], strict=True)),
+            mode="markers",
+            marker={"color": colour, "opacity": 0},
+            hovertemplate=f"{names[side]}: %{{customdata[0]}} requests in %{{customdata[1]:.3g}} … %{{customdata[2]:.3g}} s<extra></extra>",
+            showlegend=False,
+        )
+        _percentile_line(figure, side, values, names, colours)
+    _limit_lines(figure, known, limits, colours, is_log)
+    figure.update_yaxes(title_text="share of requests (%)", rangemode="tozero")
+    return _over_time_axis(figure, known, what, is_log, colours)
+
+
+def cumulative(
+    sides: Mapping[str, load_series.Values],
+    names: Mapping[str, str],
+    what: str,
+    limits: Mapping[str, float],
+    colours: theme.Palette,
+    is_log: bool,
+) -> go.Figure:
+    """Which share of each side's requests took at most so long; where a curve crosses 95 % stands its P95."""
+    figure = figures.bare(colours, height=330)
+    known = _known(sides)
+    for side, values in known.items():
+        taken, shares = load_series.cumulative(values)
+        figure.add_scatter(
+            x=taken,
+            y=100 * shares,
+            name=f"{names[side]} ({len(values):,} requests)",
+            mode="lines",
+            line={
+                "color": figures.side_colour(side, colours),
+                "width": 2.5,
+                "shape": "hv",
+                "dash": "solid" if side == "candidate" else "dot",
+            },
+            hovertemplate=f"{names[side]}: %{{y:.1f}} % took at most %{{x:.3g}} s<extra></extra>",
+        )
+        _percentile_line(figure, side, values, names, colours)
+    if known:
+        figure.add_hline(
+            y=95, line={"color": colours.muted, "width": 1, "dash": "dot"}, annotation_text="95 %", annotation_font_color=colours.muted
+        )
+    _limit_lines(figure, known, limits, colours, is_log)
+    figure.update_yaxes(title_text="share of requests (%)", range=[0, 103])
+    return _over_time_axis(figure, known, what, is_log, colours)
+
+
+def timeline(performance: wire.Performance, names: Mapping[str, str], colours: theme.Palette) -> go.Figure:
+    """The test over its time: requests with rolling P50 and P95, throughput, and how late requests left when any did; blocks shaded."""
+    sides = {"live": performance.baseline_samples, "candidate": performance.samples}
+    sides = {side: samples for side, samples in sides.items() if samples}
+    is_late = any(is_late_sender(samples) for samples in sides.values())
+    heights = [0.58, 0.24, 0.18] if is_late else [0.66, 0.34]
+    panels = plotly.subplots.make_subplots(rows=len(heights), cols=1, shared_xaxes=True, row_heights=heights, vertical_spacing=0.06)
+    figure = figures.bare(colours, height=560 if is_late else 480, figure=panels)
+    if not sides:
+        return figures.or_empty(figures.bare(colours), [], colours)
+    _shade(figure, load_series.stretches(performance), colours)
+    for side, samples in sides.items():
+        _requests(figure, samples, names[side], side, colours)
+        _rolling_lines(figure, samples, names[side], side, colours)
+        _throughput(figure, samples, names[side], side, colours)
+        if is_late:
+            _delays(figure, samples, names[side], side, colours)
+    figure.update_yaxes(title_text="latency (s)", rangemode="tozero", row=1)
+    figure.update_yaxes(title_text="answers/s", rangemode="tozero", row=2)
+    if is_late:
+        figure.update_yaxes(title_text="sent late (s)", rangemode="tozero", row=3)
+    figure.update_xaxes(title_text="time since the test began (s)", row=len(heights))
+    return figure.update_xaxes(rangemode="tozero", zeroline=False)
+
+
+def is_late_sender(samples: Sequence[wire.Sample]) -> bool:
+    """Some request left so long after it was due that a reader should know."""
+    return max((sample.delay_seconds for sample in samples), default=0.0) > 0.01
+
+
+def saturation(
+    points: Sequence[wire.LoadPoint], limits: Mapping[str, float], axis: str, unit: str, colours: theme.Palette, name: str
+) -> go.Figure:
+    """P95 latency and TTFT against load or throughput, beside goodput; limits are lines, the highest load within them is marked."""
+    shown = [point for point in sorted(points, key=lambda point: point.load) if _place(point, axis) is not None]
+    panels = plotly.subplots.make_subplots(rows=1, cols=2, column_widths=[0.62, 0.38], horizontal_spacing=0.09)
+    figure = figures.bare(colours, height=330, figure=panels)
+    if not shown:
+        return figures.or_empty(figures.bare(colours), [], colours)
+    inks = (("P95 latency", "p95_latency_seconds", colours.candidate, "solid"), ("P95 TTFT", "p95_ttft_seconds", colours.accent, "dot"))
+    for words, field, ink, dash in inks:
+        _sweep_line(figure, 1, shown, axis, unit, f"{name} {words}", [getattr(point, field) for point in shown], ink, dash, "s")
+        if field in limits:
+            line = {"color": ink, "width": 2, "dash": "dash"}
+            label = f"limit {words} {tables.seconds(limits[field])}"
+            figure.add_hline(y=limits[field], line=line, row=1, col=1, annotation_text=label, annotation_font_color=ink)
+    best = load_series.highest_load(shown, limits)
+    if best is not None:
+        figure.add_vline(x=_place(best, axis), line={"color": colours.good, "width": 2}, row="all", col="all")
+        figure.add_annotation(
+            x=_place(best, axis),
+            y=1,
+            yref="y domain",
+            text="highest load within the limits",
+            showarrow=False,
+            xanchor="right",
+            xshift=-5,
+            font={"color": colours.good, "size": 12},
+            bgcolor=colours.background,
+        )
+    shares = (("goodput", "goodput", colours.candidate, "solid"), ("success rate", "success_rate", colours.good, "dot"))
+    for words, field, ink, dash in shares:
+        values = [getattr(point, field) for point in shown]
+        _sweep_line(figure, 2, shown, axis, unit, words, [None if v is None else 100 * v for v in values], ink, dash, "%")
+    figure.update_yaxes(title_text="P95 (s)", rangemode="tozero", row=1, col=1)
+    figure.update_yaxes(title_text="share of requests (%)", range=[0, 104], row=1, col=2)
+    return figure.update_xaxes(title_text=unit if axis == "load" else "throughput (answers/s)", rangemode="tozero")
+
+
+def witness(seen: wire.Witness, exact: Mapping[str, float | None], colours: theme.Palette) -> go.Figure:
+    """Each quantile as the histogram bounds it, as Prometheus interpolates it, and as the raw samples have it."""
+    shown = [(name, bounds, exact[name]) for name, bounds in seen.quantiles.items() if exact.get(name) is not None]
+    rows = [tables.measure_title(name) for name, _, _ in shown]
+    figure = figures.bare(colours, height=96 + 44 * max(1, len(shown)))
+    reach = 1.25 * max((value or 0.0 for _, bounds, own in shown for value in (bounds.low, bounds.interpolated, own)), default=1.0)
+    for row, (_, bounds, _) in zip(rows, shown, strict=True):
+        high = reach * 1.1 if bounds.high is None else bounds.high
+        open_end = " and more" if bounds.high is None else f" to {tables.seconds(bounds.high)}"
+        figure.add_scatter(
+            x=[bounds.low, high],
+            y=[row, row],
+            mode="lines",
+            line={"color": colours.border, "width": 12},
+            name="surely within",
+            legendgroup="bounds",
+            showlegend=row == rows[0],
+            hovertemplate=f"{tables.seconds(bounds.low)}{open_end}<extra></extra>",
+        )
+    marks = (
+        ("histogram_quantile's guess", [bounds.interpolated for _, bounds, _ in shown], "diamond-open", colours.unsure),
+        ("exact, from the samples", [own for _, _, own in shown], "circle", colours.text),
+    )
+    for words, values, symbol, ink in marks:
+        figure.add_scatter(
+            x=values,
+            y=rows,
+            mode="markers",
+            name=words,
+            marker={"symbol": symbol, "size": 11, "color": ink, "line": {"width": 2}},
+            hovertemplate=f"{words}: %{{x:.3g}} s<extra></extra>",
+        )
+    figure.update_xaxes(title_text="seconds", rangemode="tozero", zeroline=False)
+    figure.update_yaxes(autorange="reversed", gridcolor="rgba(0,0,0,0)", ticksuffix="  ")
+    return figures.or_empty(figure, shown, colours, "The server's histograms have nothing of this time.")
+
+
+def _kind(check: wire.Check) -> str:
+    if check.unit == "x":
+        return "ratio"
+    return "difference" if tables.is_difference(check.name) else "floor"
+
+
+def _scaled(check: wire.Check, value: float) -> float:
+    """On the axis of its panel."""
+    return {"floor": 100 * value / (check.limit or 1.0), "ratio": value, "difference": 100 * value}[_kind(check)]
+
+
+def _checks_panel(figure: go.Figure, row: int, kind: str, found: Sequence[wire.Check], colours: theme.Palette) -> None:
+    ends: list[float] = []
+    for place, check in enumerate(found):
+        tone = {"pass": colours.good, "fail": colours.bad}.get(check.outcome, colours.unsure)
+        at, limit = _scaled(check, check.value or 0.0), _scaled(check, check.limit)
+        within = ""
+        ends += [at, limit]
+        if check.interval is not None:
+            low, high = _scaled(check, check.interval.low), _scaled(check, check.interval.high)
+            ends += [low, high]
+            within = f", {check.interval.level:.0%} interval {tables.span(check.interval, check)}"
+            line = {"color": tone, "width": 5}
+            figure.add_scatter(x=[low, high], y=[place] * 2, mode="lines", line=line, hoverinfo="skip", showlegend=False, row=row, col=1)
+        symbol = {"pass": "circle", "fail": "x"}.get(check.outcome, "circle-open")
+        tick = {"symbol": "line-ns", "size": 22, "line": {"color": colours.text, "width": 2}}
+        figure.add_scatter(
+            x=[at],
+            y=[place],
+            mode="markers",
+            marker={"color": tone, "symbol": symbol, "size": 12},
+            showlegend=False,
+            cliponaxis=False,
+            hovertemplate=f"{check.name}: {tables.of_check(check, check.value)}{within}: {check.outcome}<extra></extra>",
+            row=row,
+            col=1,
+        )
+        figure.add_scatter(
+            x=[limit],
+            y=[place],
+            mode="markers",
+            marker=tick,
+            showlegend=False,
+            hovertemplate=f"limit {tables.of_check(check, check.limit)}<extra></extra>",
+            row=row,
+            col=1,
+        )
+        said = tables.span(check.interval, check) if check.interval else tables.of_check(check, check.value)
+        figure.add_annotation(x=at, y=place, text=said, yshift=16, showarrow=False, bgcolor=colours.background, borderpad=1, row=row, col=1)
+    names = [
+        f"{tables.bare_name(check.name)} {tables.comparison(check.comparison)} {tables.of_check(check, check.limit)}" for check in found
+    ]
+    figure.update_yaxes(
+        range=[len(found) - 0.5, -0.8], tickvals=list(range(len(found))), ticktext=names, ticksuffix="  ", zeroline=False, row=row, col=1
+    )
+    middle = {"ratio": 1.0, "difference": 0.0}.get(kind)
+    if middle is not None:
+        ends.append(middle)
+        figure.add_vline(x=middle, line={"color": colours.muted, "width": 1, "dash": "dot"}, row=row, col=1)
+    room = 0.12 * (max(ends) - min(ends)) or 1.0
+    low_end = 0.0 if kind == "floor" else min(ends) - room
+    figure.update_xaxes(title_text=_KINDS[kind], range=[low_end, max(ends) + room], zeroline=False, title_standoff=4, row=row, col=1)
+
+
+def _known(sides: Mapping[str, load_series.Values]) -> dict[str, load_series.Values]:
+    """Live below, the candidate above it."""
+    return {side: sides[side] for side in _SIDES if side in sides and len(sides[side])}
+
+
+def _percentile_line(figure: go.Figure, side: str, values: load_series.Values, names: Mapping[str, str], colours: theme.Palette) -> None:
+    is_candidate = side == "candidate"
+    p95 = load_series.quantile(values, 0.95) or 0.0
+    label = f"P95 {names[side]} {tables.seconds(p95)}"
+    _line(
+        figure, p95, label, figures.side_colour(side, colours), "solid" if is_candidate else "dot", 0.97 if is_candidate else 0.86, colours
+    )
+
+
+def _limit_lines(
+    figure: go.Figure, known: Mapping[str, load_series.Values], limits: Mapping[str, float], colours: theme.Palette, is_log: bool
+) -> None:
+    """A limit far to the right is named at the edge: it shall not squeeze the data."""
+    reach = max((float(values[-1]) for values in known.values()), default=0.0) * (4 if is_log else 1.5)
+    for place, (name, limit) in enumerate(limits.items() if known else ()):
+        height = 0.72 - 0.12 * place
+        if limit <= reach:
+            _line(figure, limit, f"{name} {tables.seconds(limit)}", colours.bad, "dash", height, colours)
+        else:
+            words = f"{name} {tables.seconds(limit)} →"
+            figure.add_annotation(
+                text=words, xref="paper", yref="paper", x=1, y=height, showarrow=False, xanchor="right", font={"color": colours.bad}
+            )
+
+
+def _line(figure: go.Figure, x: float, label: str, colour: str, dash: str, height: float, colours: theme.Palette) -> None:
+    figure.add_vline(x=x, line={"color": colour, "width": 2, "dash": dash})
+    # An annotation on a logarithmic axis stands at the logarithm.
+    figure.add_annotation(
+        text=label,
+        x=x,
+        y=height,
+        yref="paper",
+        showarrow=False,
+        xanchor="left",
+        xshift=4,
+        font={"color": colour, "size": 12},
+        bgcolor=_clear(colours.background, 0.8),
+        borderpad=1,
+    )
+
+
+def _over_time_axis(
+    figure: go.Figure, known: Mapping[str, load_series.Values], what: str, is_log: bool, colours: theme.Palette
+) -> go.Figure:
+    if is_log:
+        figure.update_xaxes(type="log", dtick="D2", title_text=f"{what} (s, logarithmic)")
+        for note in figure.layout.annotations:
+            if note.xref == "x" and note.x is not None and note.x > 0:
+                note.x = float(numpy.log10(note.x))
+    else:
+        figure.update_xaxes(title_text=f"{what} (s)", rangemode="tozero")
+    return figures.or_empty(figure, known, colours)
+
+
+def _corners(bounds: load_series.Values) -> load_series.Values:
+    return numpy.repeat(bounds, 2)
+
+
+def _steps(heights: load_series.Values) -> load_series.Values:
+    return numpy.concatenate([[0.0], numpy.repeat(heights, 2), [0.0]])
+
+
+def _clear(colour: str, opacity: float) -> str:
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
+def _shade(figure: go.Figure, found: Sequence[load_series.Stretch], colours: theme.Palette) -> None:
+    """Each block in its side's colour; what came before its load was whole in grey."""
+    for one in found:
+        tone = figures.side_colour(one.role, colours)
+        figure.add_vrect(x0=one.begin, x1=one.end, fillcolor=_clear(tone, 0.10), line_width=0, layer="below", row="all", col="all")
+        if one.steady_from > one.begin:
+            grey = _clear(colours.muted, 0.22)
+            figure.add_vrect(x0=one.begin, x1=one.steady_from, fillcolor=grey, line_width=0, layer="below", row="all", col="all")
+    for role in dict.fromkeys(one.role for one in found):
+        _swatch(figure, f"{role}'s turn", _clear(figures.side_colour(role, colours), 0.3))
+    if any(one.steady_from > one.begin for one in found):
+        _swatch(figure, "warm-up and ramp", _clear(colours.muted, 0.4))
+
+
+def _swatch(figure: go.Figure, name: str, colour: str) -> None:
+    figure.add_scatter(
+        x=[None], y=[None], mode="markers", name=name, marker={"symbol": "square", "size": 12, "color": colour}, row=1, col=1
+    )
+
+
+def _requests(figure: go.Figure, samples: Sequence[wire.Sample], name: str, side: str, colours: theme.Palette) -> None:
+    tone = figures.side_colour(side, colours)
+    kinds = (
+        (name, [one for one in samples if not one.error and one.is_counted], tone, "circle" if side == "candidate" else "diamond-open", 5),
+        (f"{name} not counted", [one for one in samples if not one.error and not one.is_counted], colours.muted, "circle-open", 4),
+        (f"{name} failed", [one for one in samples if one.error], colours.bad, "x", 9),
+    )
+    for words, found, ink, symbol, size in kinds:
+        points = load_series.thinned(found)
+        if points:
+            figure.add_scattergl(
+                x=[point.at_seconds for point in points],
+                y=[point.total_seconds for point in points],
+                mode="markers",
+                name=words,
+                marker={"color": ink, "symbol": symbol, "size": size, "opacity": 0.9 if "failed" in words else 0.45},
+                customdata=[point.error or f"{point.answer_tokens} tokens" for point in points],
+                hovertemplate="due at %{x:.1f} s: %{y:.3g} s, %{customdata}<extra>%{fullData.name}</extra>",
+                row=1,
+                col=1,
+            )
+
+
+def _rolling_lines(figure: go.Figure, samples: Sequence[wire.Sample], name: str, side: str, colours: theme.Palette) -> None:
+    counted = [sample for sample in samples if sample.is_counted]
+    found = load_series.rolling(counted)
+    for words, values, dash in (("P95", found.p95, "solid"), ("P50", found.p50, "dot")):
+        if len(values):
+            figure.add_scatter(
+                x=found.at_seconds,
+                y=values,
+                mode="lines",
+                name=f"{words} {name}",
+                line={"color": figures.side_colour(side, colours), "width": 2.5, "dash": dash},
+                hovertemplate=f"rolling {words} {name} at %{{x:.1f}} s: %{{y:.3g}} s<extra></extra>",
+                row=1,
+                col=1,
+            )
+
+
+def _throughput(figure: go.Figure, samples: Sequence[wire.Sample], name: str, side: str, colours: theme.Palette) -> None:
+    found = load_series.rates(samples)
+    figure.add_scatter(
+        x=found.at_seconds,
+        y=found.per_second,
+        mode="lines",
+        line={
+            "color": figures.side_colour(side, colours),
+            "width": 2,
+            "shape": "hvh",
+            "dash": "solid" if side == "candidate" else "dot",
+        },
+        showlegend=False,
+        hovertemplate=f"{name} around %{{x:.1f}} s: %{{y:.3g}} answers/s in {found.slice_seconds:g} s<extra></extra>",
+        row=2,
+        col=1,
+    )
+
+
+def _delays(figure: go.Figure, samples: Sequence[wire.Sample], name: str, side: str, colours: theme.Palette) -> None:
+    late = [sample for sample in samples if sample.delay_seconds > 0]
+    points = load_series.thinned(sorted(late, key=lambda sample: sample.at_seconds))
+    figure.add_scattergl(
+        x=[point.at_seconds for point in points],
+        y=[point.delay_seconds for point in points],
+        mode="markers",
+        marker={"color": figures.side_colour(side, colours), "size": 4, "symbol": "circle" if side == "candidate" else "diamond-open"},
+        showlegend=False,
+        hovertemplate=f"{name} due at %{{x:.1f}} s left %{{y:.3g}} s late<extra></extra>",
+        row=3,
+        col=1,
+    )
+
+
+def _place(point: wire.LoadPoint, axis: str) -> float | None:
+    return point.load if axis == "load" else point.throughput
+
+
+def _sweep_line(
+    figure: go.Figure,
+    column: int,
+    points: Sequence[wire.LoadPoint],
+    axis: str,
+    unit: str,
+    name: str,
+    values: Sequence[float | None],
+    ink: str,
+    dash: str,
+    value_unit: str,
+) -> None:
+    figure.add_scatter(
+        x=[_place(point, axis) for point in points],
+        y=list(values),
+        mode="lines+markers",
+        name=name,
+        line={"color": ink, "width": 2.5, "dash": dash},
+        customdata=[
+            f"{tables.number(point.load)} {unit}, {tables.number(point.throughput)} answers/s, {tables.count(point.requests, 'request')}"
+            for point in points
+        ],
+        hovertemplate=f"{name} %{{y:.3g}} {value_unit} at %{{customdata}}<extra></extra>",
+        row=1,
+        col=column,
+    )
