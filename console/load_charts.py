@@ -321,6 +321,7 @@ def _line(figure: go.Figure, x: float, label: str, colour: str, dash: str, heigh
     figure.add_annotation(
         text=label,
         x=x,
+        xref="x",
         y=height,
         yref="paper",
         showarrow=False,
@@ -361,15 +362,18 @@ def _clear(colour: str, opacity: float) -> str:
 def _shade(figure: go.Figure, found: Sequence[load_series.Stretch], colours: theme.Palette) -> None:
     """Each block in its side's colour; what came before its load was whole in grey."""
     for one in found:
-        tone = figures.side_colour(one.role, colours)
-        figure.add_vrect(x0=one.begin, x1=one.end, fillcolor=_clear(tone, 0.10), line_width=0, layer="below", row="all", col="all")
+        _band(figure, one.begin, one.end, _clear(figures.side_colour(one.role, colours), 0.10))
         if one.steady_from > one.begin:
-            grey = _clear(colours.muted, 0.22)
-            figure.add_vrect(x0=one.begin, x1=one.steady_from, fillcolor=grey, line_width=0, layer="below", row="all", col="all")
+            _band(figure, one.begin, one.steady_from, _clear(colours.muted, 0.22))
     for role in dict.fromkeys(one.role for one in found):
         _swatch(figure, f"{role}'s turn", _clear(figures.side_colour(role, colours), 0.3))
     if any(one.steady_from > one.begin for one in found):
         _swatch(figure, "warm-up and ramp", _clear(colours.muted, 0.4))
+
+
+def _band(figure: go.Figure, start: float, end: float, colour: str) -> None:
+    """Through all panels, which have nothing in them yet."""
+    figure.add_vrect(x0=start, x1=end, fillcolor=colour, line_width=0, layer="below", row="all", col="all", exclude_empty_subplots=False)
 
 
 def _swatch(figure: go.Figure, name: str, colour: str) -> None:

@@ -112,7 +112,7 @@ def cumulative(ordered: Values, most: int = 800) -> tuple[Values, Values]:
 
 
 def stretches(performance: wire.Performance) -> list[Stretch]:
-    """The blocks of the candidate's test, each from its first request on; an older test, which kept none, is one block from end to end."""
+    """The blocks of the candidate's test, each from its first request on; an older test kept none."""
     # An earlier test of live has a clock, and block numbers, of its own.
     samples = [*performance.samples, *(performance.baseline_samples if performance.baseline == "alternated" else ())]
     first: dict[int, float] = {}

@@ -208,14 +208,14 @@ def rates(performance: wire.Performance, names: Mapping[str, str]) -> str:
 def _rate(found: wire.Measure | None) -> str:
     if found is None:
         return tables.NOTHING
-    value = f"<strong>{tables.number(found.value, found.unit)}</strong>"
+    value = f"<strong>{markup.text(tables.number(found.value, found.unit))}</strong>"
     return value if found.interval is None else f"{value} {_within(found.interval, found.unit)}"
 
 
 def _within(interval: wire.Interval, unit: str) -> str:
     low, high = tables.number(interval.low, unit), tables.number(interval.high, unit)
     low = low.removesuffix(f" {high.rpartition(' ')[2]}")
-    return f'<span class="gw-muted" title="{interval.level:.0%} interval">{low} … {high}</span>'
+    return f'<span class="gw-muted" title="{interval.level:.0%} interval">{markup.text(f"{low} … {high}")}</span>'
 
 
 def limits(verdict: wire.Verdict, measured: load_series.Measured, sides: Mapping[str, load_series.Values]) -> dict[str, float]:

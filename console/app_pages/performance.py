@@ -106,8 +106,8 @@ def _latency(performance: wire.Performance) -> None:
         figure = picture(sides, names, measured.title.lower(), limits, components.colours(), is_log)
         st.plotly_chart(figure, key="performance_latency", theme=None)
     with right:
-        st.html(load_words.measures(performance, measured, sides, names))
-        st.html(load_words.rates(performance, names))
+        if percentiles := load_words.measures(performance, measured, sides, names) + load_words.rates(performance, names):
+            st.html(percentiles)
         st.caption(_about(measured))
 
 
