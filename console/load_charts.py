@@ -28,9 +28,9 @@ def checks(verdict: wire.Verdict, colours: theme.Palette) -> go.Figure:
         return figures.or_empty(figures.bare(colours, height=180), [], colours)
     rows = [len(found) for _, found in groups]
     panels = plotly.subplots.make_subplots(
-        rows=len(groups), cols=1, row_heights=[n + 0.8 for n in rows], vertical_spacing=0.2 / len(groups)
+        rows=len(groups), cols=1, row_heights=[n + 0.8 for n in rows], vertical_spacing=0.27 / len(groups)
     )
-    figure = figures.bare(colours, height=54 + 44 * sum(rows) + 62 * len(groups), figure=panels)
+    figure = figures.bare(colours, height=44 + 36 * sum(rows) + 58 * len(groups), figure=panels)
     for row, (kind, found) in enumerate(groups, start=1):
         _checks_panel(figure, row, kind, found, colours)
     limit = {"symbol": "line-ns", "size": 20, "line": {"color": colours.text, "width": 2}}
@@ -386,7 +386,7 @@ def _requests(figure: go.Figure, samples: Sequence[wire.Sample], name: str, side
     tone = figures.side_colour(side, colours)
     kinds = (
         (name, [one for one in samples if not one.error and one.is_counted], tone, "circle" if side == "candidate" else "diamond-open", 5),
-        (f"{name} not counted", [one for one in samples if not one.error and not one.is_counted], colours.muted, "circle-open", 4),
+        ("not counted", [one for one in samples if not one.error and not one.is_counted], colours.muted, "circle-open", 4),
         (f"{name} failed", [one for one in samples if one.error], colours.bad, "x", 9),
     )
     for words, found, ink, symbol, size in kinds:
@@ -397,6 +397,8 @@ def _requests(figure: go.Figure, samples: Sequence[wire.Sample], name: str, side
                 y=[point.total_seconds for point in points],
                 mode="markers",
                 name=words,
+                legendgroup=words,
+                showlegend=words not in {trace.name for trace in figure.data},
                 marker={"color": ink, "symbol": symbol, "size": size, "opacity": 0.9 if "failed" in words else 0.45},
                 customdata=[point.error or f"{point.answer_tokens} tokens" for point in points],
                 hovertemplate="due at %{x:.1f} s: %{y:.3g} s, %{customdata}<extra>%{fullData.name}</extra>",

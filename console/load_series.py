@@ -137,9 +137,9 @@ def rolling(samples: Sequence[wire.Sample], measured: Measured = MEASURES["end-t
 
 
 def rates(samples: Sequence[wire.Sample]) -> Rates:
-    """Successful answers by the time they were whole, warm-up included: the server's work counts whoever measures it."""
-    blocks = [[sample.at_seconds + sample.total_seconds for sample in block if not sample.error] for block in _by_block(samples)]
-    blocks = [sorted(ends) for ends in blocks if len(ends) > 1]
+    """Successful answers by the time they were whole, warm-up included, until no further request was begun: from then on the load falls."""
+    blocks = [_ends(block) for block in _by_block(samples)]
+    blocks = [ends for ends in blocks if len(ends) > 1]
     spans = sum(ends[-1] - ends[0] for ends in blocks)
     length = _round_length(_SLICE_REQUESTS * spans / max(1, sum(map(len, blocks)))) if spans > 0 else 1.0
     parts = [_rates(ends, length) for ends in blocks]
@@ -228,6 +228,11 @@ def _percentile(window: Values, share: float) -> float:
     if len(window) < _LEAST_REQUESTS:
         return float("nan")
     return quantile(numpy.sort(window), share) or 0.0
+
+
+def _ends(block: Sequence[wire.Sample]) -> list[float]:
+    ends = (sample.at_seconds + sample.total_seconds for sample in block if not sample.error)
+    return sorted(end for end in ends if end <= block[-1].at_seconds)
 
 
 def _rates(ends: Sequence[float], length: float) -> tuple[Values, Values]:

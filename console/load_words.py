@@ -163,7 +163,8 @@ def _value_title(name: str) -> str:
         words = words.removesuffix(end)
     words = words.replace("_", " ").replace("kv cache", "KV-cache use").replace("ttft", "TTFT").replace("gpu", "GPU")
     words = words.replace("prefix cache hit", "prefix-cache hits").replace("inter token", "time between tokens")
-    return words.replace("mean queue", "mean queue time").capitalize() if words[0].islower() else words
+    words = words.replace("mean queue", "mean queue time")
+    return words[:1].upper() + words[1:]
 
 
 def _value(name: str, value: float) -> str:
@@ -179,37 +180,40 @@ def _value(name: str, value: float) -> str:
 def measures(
     performance: wire.Performance, measured: load_series.Measured, sides: Mapping[str, load_series.Values], names: Mapping[str, str]
 ) -> str:
-    """P50, P95 and P99 of each side, with their intervals where the test recorded them."""
-    shown = [side for side in ("candidate", "live") if len(sides.get(side, ()))]
+    """P50, P95 and P99 of a time, throughput, success, goodput and whatever else was measured, of each side with its interval.
+
+    An older test recorded no intervals: its percentiles come from the samples, alone. Empty when there is nothing.
+    """
+    found = {(one.name, one.role): one for one in performance.measures}
+    percentiles = [f"p{percent}_{measured.stem}_seconds" for percent in (50, 95, 99)]
+    shown = [side for side in ("candidate", "live") if len(sides.get(side, ())) or any(role == side for _, role in found)]
+    rest = list(dict.fromkeys(name for name, _ in found if not name.startswith(("p50_", "p95_", "p99_"))))
+    computed = {
+        (name, side): _computed(name, side, load_series.quantile(sides.get(side, load_series.NONE), share))
+        for name, share in zip(percentiles, (0.50, 0.95, 0.99), strict=True)
+        for side in shown
+    }
     rows = [
-        (f"P{percent}", *(_measure(performance, f"p{percent}_{measured.stem}_seconds", side, sides[side], percent / 100) for side in shown))
-        for percent in (50, 95, 99)
+        (_measure_title(name), *(_measure(found.get((name, side)) or computed.get((name, side))) for side in shown))
+        for name in (*percentiles, *rest)
     ]
     return markup.table(("", *(names[side] for side in shown)), rows, numeric=range(1, len(shown) + 1)) if shown else ""
 
 
-def _measure(performance: wire.Performance, name: str, side: str, values: load_series.Values, share: float) -> str:
-    found = next((one for one in performance.measures if (one.name, one.role) == (name, side)), None)
-    value = found.value if found is not None else load_series.quantile(values, share)
-    if found is None or found.interval is None:
-        return f"<strong>{tables.number(value, 's')}</strong>"
-    return f"<strong>{tables.number(value, 's')}</strong> {_within(found.interval, 's')}"
+def _computed(name: str, side: str, value: float | None) -> wire.Measure:
+    return wire.Measure(name=name, role=side, unit="s", value=value)
 
 
-def rates(performance: wire.Performance, names: Mapping[str, str]) -> str:
-    """Throughput, success, goodput and whatever else was measured that is no percentile, of each side; empty when nothing was."""
-    found = {(one.name, one.role): one for one in performance.measures if not one.name.startswith(("p50_", "p95_", "p99_"))}
-    titles = list(dict.fromkeys(name for name, _ in found))
-    shown = [side for side in ("candidate", "live") if any(role == side for _, role in found)]
-    rows = [(markup.text(_value_title(title)), *(_rate(found.get((title, side))) for side in shown)) for title in titles]
-    return markup.table(("", *(names[side] for side in shown)), rows, numeric=range(1, len(shown) + 1)) if rows else ""
+def _measure_title(name: str) -> str:
+    is_percentile = name.startswith(("p50_", "p95_", "p99_"))
+    return name[:3].upper() if is_percentile else markup.text(_value_title(name))
 
 
-def _rate(found: wire.Measure | None) -> str:
+def _measure(found: wire.Measure | None) -> str:
     if found is None:
         return tables.NOTHING
     value = f"<strong>{markup.text(tables.number(found.value, found.unit))}</strong>"
-    return value if found.interval is None else f"{value} {_within(found.interval, found.unit)}"
+    return value if found.interval is None else f"{value}<br>{_within(found.interval, found.unit)}"
 
 
 def _within(interval: wire.Interval, unit: str) -> str:

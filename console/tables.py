@@ -43,7 +43,7 @@ def number(value: float | None, unit: str = "") -> str:
     if value is None or value != value:
         return NOTHING
     if unit == "x":
-        return f"{value:.3g}×"
+        return f"{value:.2f}×" if abs(value) < 10 else f"{value:.0f}×"
     if unit == "%":
         return f"{value * 100:.1f} %"
     text = f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
@@ -208,8 +208,8 @@ def of_check(check: wire.Check, value: float | None) -> str:
 def span(interval: wire.Interval, check: wire.Check) -> str:
     """`low … high` in the check's unit, said once."""
     low, high = of_check(check, interval.low), of_check(check, interval.high)
-    unit = high.rpartition(" ")[2] if " " in high else ""
-    return f"{low.removesuffix(f' {unit}') if unit else low} … {high}"
+    unit = "×" if high.endswith("×") else f" {high.rpartition(' ')[2]}"
+    return f"{low.removesuffix(unit)} … {high}"
 
 
 def measure_title(name: str) -> str:

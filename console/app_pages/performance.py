@@ -64,7 +64,7 @@ def _alone(part: Callable[[wire.Performance], None], performance: wire.Performan
 
 def _look(performance: wire.Performance) -> None:
     """Verdict and its checks as a picture, side by side."""
-    left, right = st.columns([6, 5], gap="medium")
+    left, right = st.columns([8, 5], gap="medium")
     with left:
         _card(performance)
     with right:
@@ -74,7 +74,7 @@ def _look(performance: wire.Performance) -> None:
 
 def _card(performance: wire.Performance) -> None:
     shown = performance.verdict
-    if load_words.is_open(shown) and shown.checks:
+    if load_words.is_open(shown) and any(check.outcome == "inconclusive" for check in shown.checks):
         shown = shown.model_copy(update={"reason": "What is open, and what would close it, stands below."})
     footer = [
         *([f"data: {markup.text(performance.dataset.name)}"] if performance.dataset else []),
@@ -106,8 +106,8 @@ def _latency(performance: wire.Performance) -> None:
         figure = picture(sides, names, measured.title.lower(), limits, components.colours(), is_log)
         st.plotly_chart(figure, key="performance_latency", theme=None)
     with right:
-        if percentiles := load_words.measures(performance, measured, sides, names) + load_words.rates(performance, names):
-            st.html(percentiles)
+        if found := load_words.measures(performance, measured, sides, names):
+            st.html(found)
         st.caption(_about(measured))
 
 

@@ -90,7 +90,7 @@ def test_other_traffic_is_the_first_thing_said(fake: FakeClient) -> None:
 def test_a_stored_baseline_is_linked_and_no_witness_is_said_so(fake: FakeClient) -> None:
     fake.load_test = console_load_tests.stored()
     seen = _seen(_open())
-    assert 'href="performance?model=ops-qa&amp;version=5"' in seen
+    assert 'href="performance?model=ops-qa&version=5"' in seen
     assert "beside v5, which an earlier test had loaded." in seen
     assert "Live&#x27;s requests" in seen or "Live's requests come from its own earlier test" in seen
     assert "Nobody else counted the requests." in seen
@@ -249,7 +249,7 @@ def test_what_others_say_is_shown_as_text() -> None:
         load_words.made(evil),
         load_words.by_rules(evil),
         load_words.witness(seen),
-        load_words.rates(evil, {"candidate": EVIL, "live": EVIL}),
+        load_words.measures(evil, load_series.MEASURES["end-to-end"], {}, {"candidate": EVIL, "live": EVIL}),
     ]
     assert "<img" not in "".join(whole)
 
