@@ -20,7 +20,7 @@ _AGREEMENTS = {
         "✕",
         "other traffic",
         "bad",
-        "The server finished requests that the test did not send. Stop what else uses it, then launch the test again.",
+        "The server finished requests that the test did not send: somebody else loaded it.",
     ),
     "missing": (
         "⚠",
@@ -35,6 +35,7 @@ _AGREEMENTS = {
         "Nobody else counted the requests. Give the workflow the address of a Prometheus that scrapes the server.",
     ),
 }
+_ALONE = "Stop what else uses the server, or test on one of its own, then launch the load test again."
 _SHARES = ("_share", "_ratio", "_rate")
 
 
@@ -65,13 +66,11 @@ def is_open(verdict: wire.Verdict) -> bool:
 
 def what_it_takes(performance: wire.Performance) -> str:
     """What would decide an inconclusive verdict: an idle server, or so many more requests for each open check."""
-    lines = surety.open_checks(performance.verdict.reason)
-    known = [performance.parameters.get(name, "") for name in ("max-samples", "max_samples")]
-    if not is_contaminated(performance) and any(performance.verdict.checks):
-        given = next((value for value in known if value), "")
-        lines += (
-            f"<li>Launch it with more requests: parameter <code>max-samples</code>{markup.text(f', now {given}' if given else '')}.</li>"
-        )
+    lines = f"<li>{_ALONE}</li>" if is_contaminated(performance) else surety.open_checks(performance.verdict.reason)
+    if not is_contaminated(performance) and performance.verdict.checks:
+        known = (performance.parameters.get(name, "") for name in ("max-samples", "max_samples"))
+        now = next((f", now {value}" for value in known if value), "")
+        lines += f"<li>Launch it with more requests: parameter <code>max-samples</code>{markup.text(now)}.</li>"
     return surety.card("What it would take to be sure", f'<ul class="gw-lines">{lines}</ul>')
 
 
@@ -197,7 +196,8 @@ def measures(
         (_measure_title(name), *(_measure(found.get((name, side)) or computed.get((name, side))) for side in shown))
         for name in (*percentiles, *rest)
     ]
-    return markup.table(("", *(names[side] for side in shown)), rows, numeric=range(1, len(shown) + 1)) if shown else ""
+    body = markup.table(("", *(names[side] for side in shown)), rows, numeric=range(1, len(shown) + 1))
+    return f'<div class="gw-compact">{body}</div>' if shown else ""
 
 
 def _computed(name: str, side: str, value: float | None) -> wire.Measure:

@@ -72,7 +72,7 @@ def test_an_open_verdict_says_how_many_more_requests_would_decide(fake: FakeClie
         "ops-qa v6 cannot be judged yet: 2 of 8 checks did not pass (success rate, P95 latency).",
         "success rate: <strong>about 640 more requests would decide, were the values to stay.</strong>",
         "P95 latency ratio: <strong>about 410 more requests of each would decide, were the values to stay.</strong>",
-        "parameter <code>max-samples</code>, now 60",
+        "parameter <code>max-samples</code>, now 110",
         "http 503 × ",
     ):
         assert piece in seen, piece
@@ -83,7 +83,7 @@ def test_other_traffic_is_the_first_thing_said(fake: FakeClient) -> None:
     seen = _seen(_open())
     assert "cannot be judged yet: prometheus http://127.0.0.1:9090 counted more requests than the test sent" in seen
     assert "<strong>672</strong> sent, <strong>1,204</strong> finished" in seen
-    assert "Stop what else uses it, then launch the test again." in seen
+    assert "then launch the load test again." in seen
     assert "parameter <code>max-samples</code>" not in seen
 
 
