@@ -73,8 +73,8 @@ def histogram(
             hovertemplate=f"{names[side]}: %{{customdata[0]}} requests in %{{customdata[1]:.3g}} … %{{customdata[2]:.3g}} s<extra></extra>",
             showlegend=False,
         )
-        _percentile_line(figure, side, values, names, colours)
-    _limit_lines(figure, known, limits, colours, is_log)
+        _percentile_line(figure, side, values, names, colours, 0.97)
+    _limit_lines(figure, known, limits, colours, is_log, 0.72)
     figure.update_yaxes(title_text="share of requests (%)", rangemode="tozero")
     return _over_time_axis(figure, known, what, is_log, colours)
 
@@ -105,12 +105,12 @@ def cumulative(
             },
             hovertemplate=f"{names[side]}: %{{y:.1f}} % took at most %{{x:.3g}} s<extra></extra>",
         )
-        _percentile_line(figure, side, values, names, colours)
+        _percentile_line(figure, side, values, names, colours, 0.28)
     if known:
         figure.add_hline(
             y=95, line={"color": colours.muted, "width": 1, "dash": "dot"}, annotation_text="95 %", annotation_font_color=colours.muted
         )
-    _limit_lines(figure, known, limits, colours, is_log)
+    _limit_lines(figure, known, limits, colours, is_log, 0.58)
     figure.update_yaxes(title_text="share of requests (%)", range=[0, 103])
     return _over_time_axis(figure, known, what, is_log, colours)
 
@@ -160,7 +160,9 @@ def saturation(
         if field in limits:
             line = {"color": ink, "width": 2, "dash": "dash"}
             label = f"limit {words} {tables.seconds(limits[field])}"
-            figure.add_hline(y=limits[field], line=line, row=1, col=1, annotation_text=label, annotation_font_color=ink)
+            figure.add_hline(
+                y=limits[field], line=line, row=1, col=1, annotation_text=label, annotation_position="top left", annotation_font_color=ink
+            )
     best = load_series.highest_load(shown, limits)
     if best is not None:
         figure.add_vline(x=_place(best, axis), line={"color": colours.good, "width": 2}, row="all", col="all")
@@ -175,7 +177,7 @@ def saturation(
             font={"color": colours.good, "size": 12},
             bgcolor=colours.background,
         )
-    shares = (("goodput", "goodput", colours.candidate, "solid"), ("success rate", "success_rate", colours.good, "dot"))
+    shares = (("goodput (right)", "goodput", colours.candidate, "solid"), ("success rate (right)", "success_rate", colours.good, "dot"))
     for words, field, ink, dash in shares:
         values = [getattr(point, field) for point in shown]
         _sweep_line(figure, 2, shown, axis, unit, words, [None if v is None else 100 * v for v in values], ink, dash, "%")
@@ -290,22 +292,29 @@ def _known(sides: Mapping[str, load_series.Values]) -> dict[str, load_series.Val
     return {side: sides[side] for side in _SIDES if side in sides and len(sides[side])}
 
 
-def _percentile_line(figure: go.Figure, side: str, values: load_series.Values, names: Mapping[str, str], colours: theme.Palette) -> None:
+def _percentile_line(
+    figure: go.Figure, side: str, values: load_series.Values, names: Mapping[str, str], colours: theme.Palette, top: float
+) -> None:
     is_candidate = side == "candidate"
     p95 = load_series.quantile(values, 0.95) or 0.0
     label = f"P95 {names[side]} {tables.seconds(p95)}"
     _line(
-        figure, p95, label, figures.side_colour(side, colours), "solid" if is_candidate else "dot", 0.97 if is_candidate else 0.86, colours
+        figure, p95, label, figures.side_colour(side, colours), "solid" if is_candidate else "dot", top - 0.11 * (not is_candidate), colours
     )
 
 
 def _limit_lines(
-    figure: go.Figure, known: Mapping[str, load_series.Values], limits: Mapping[str, float], colours: theme.Palette, is_log: bool
+    figure: go.Figure,
+    known: Mapping[str, load_series.Values],
+    limits: Mapping[str, float],
+    colours: theme.Palette,
+    is_log: bool,
+    top: float,
 ) -> None:
     """A limit far to the right is named at the edge: it shall not squeeze the data."""
     reach = max((float(values[-1]) for values in known.values()), default=0.0) * (4 if is_log else 1.5)
     for place, (name, limit) in enumerate(limits.items() if known else ()):
-        height = 0.72 - 0.12 * place
+        height = top - 0.12 * place
         if limit <= reach:
             _line(figure, limit, f"{name} {tables.seconds(limit)}", colours.bad, "dash", height, colours)
         else:
@@ -361,19 +370,20 @@ def _clear(colour: str, opacity: float) -> str:
 
 def _shade(figure: go.Figure, found: Sequence[load_series.Stretch], colours: theme.Palette) -> None:
     """Each block in its side's colour; what came before its load was whole in grey."""
-    for one in found:
-        _band(figure, one.begin, one.end, _clear(figures.side_colour(one.role, colours), 0.10))
-        if one.steady_from > one.begin:
-            _band(figure, one.begin, one.steady_from, _clear(colours.muted, 0.22))
+    turns = [_band(one.begin, one.end, _clear(figures.side_colour(one.role, colours), 0.10)) for one in found]
+    warming = [_band(one.begin, one.steady_from, _clear(colours.muted, 0.22)) for one in found if one.steady_from > one.begin]
+    # All at once: Plotly checks every shape anew for each one that is added.
+    figure.update_layout(shapes=[*turns, *warming])
     for role in dict.fromkeys(one.role for one in found):
         _swatch(figure, f"{role}'s turn", _clear(figures.side_colour(role, colours), 0.3))
-    if any(one.steady_from > one.begin for one in found):
+    if warming:
         _swatch(figure, "warm-up and ramp", _clear(colours.muted, 0.4))
 
 
-def _band(figure: go.Figure, start: float, end: float, colour: str) -> None:
-    """Through all panels, which have nothing in them yet."""
-    figure.add_vrect(x0=start, x1=end, fillcolor=colour, line_width=0, layer="below", row="all", col="all", exclude_empty_subplots=False)
+def _band(start: float, end: float, colour: str) -> dict[str, object]:
+    """Through all panels."""
+    place = {"type": "rect", "xref": "x", "yref": "paper", "x0": start, "x1": end, "y0": 0, "y1": 1}
+    return {**place, "fillcolor": colour, "line": {"width": 0}, "layer": "below"}
 
 
 def _swatch(figure: go.Figure, name: str, colour: str) -> None:
@@ -384,22 +394,23 @@ def _swatch(figure: go.Figure, name: str, colour: str) -> None:
 
 def _requests(figure: go.Figure, samples: Sequence[wire.Sample], name: str, side: str, colours: theme.Palette) -> None:
     tone = figures.side_colour(side, colours)
-    kinds = (
-        (name, [one for one in samples if not one.error and one.is_counted], tone, "circle" if side == "candidate" else "diamond-open", 5),
-        ("not counted", [one for one in samples if not one.error and not one.is_counted], colours.muted, "circle-open", 4),
-        (f"{name} failed", [one for one in samples if one.error], colours.bad, "x", 9),
+    found = load_series.drawn(samples)
+    looks = (
+        (name, "counted", tone, "circle" if side == "candidate" else "diamond-open", 5),
+        ("not counted", "not counted", colours.muted, "circle-open", 4),
+        (f"{name} failed", "failed", colours.bad, "x", 9),
     )
-    for words, found, ink, symbol, size in kinds:
-        points = load_series.thinned(found)
+    for words, kind, ink, symbol, size in looks:
+        points = found[kind]
         if points:
-            figure.add_scattergl(
+            figure.add_scatter(
                 x=[point.at_seconds for point in points],
                 y=[point.total_seconds for point in points],
                 mode="markers",
                 name=words,
                 legendgroup=words,
                 showlegend=words not in {trace.name for trace in figure.data},
-                marker={"color": ink, "symbol": symbol, "size": size, "opacity": 0.9 if "failed" in words else 0.45},
+                marker={"color": ink, "symbol": symbol, "size": size, "opacity": 0.9 if kind == "failed" else 0.45},
                 customdata=[point.error or f"{point.answer_tokens} tokens" for point in points],
                 hovertemplate="due at %{x:.1f} s: %{y:.3g} s, %{customdata}<extra>%{fullData.name}</extra>",
                 row=1,
@@ -446,7 +457,7 @@ def _throughput(figure: go.Figure, samples: Sequence[wire.Sample], name: str, si
 def _delays(figure: go.Figure, samples: Sequence[wire.Sample], name: str, side: str, colours: theme.Palette) -> None:
     late = [sample for sample in samples if sample.delay_seconds > 0]
     points = load_series.thinned(sorted(late, key=lambda sample: sample.at_seconds))
-    figure.add_scattergl(
+    figure.add_scatter(
         x=[point.at_seconds for point in points],
         y=[point.delay_seconds for point in points],
         mode="markers",

@@ -146,13 +146,23 @@ def rates(samples: Sequence[wire.Sample]) -> Rates:
     return Rates(_joined([at for at, _ in parts]), _joined([rate for _, rate in parts]), length)
 
 
-def thinned(samples: Sequence[wire.Sample], most: int = 1500) -> list[wire.Sample]:
+def thinned(samples: Sequence[wire.Sample], most: int = 900) -> list[wire.Sample]:
     """Evenly spread over the order they came in, with the slowest hundredth kept whole; all of them where there are no more than `most`."""
     if len(samples) <= most:
         return list(samples)
     slowest = sorted(range(len(samples)), key=lambda n: -samples[n].total_seconds)[: min(most // 3, max(1, len(samples) // 100))]
     even = numpy.linspace(0, len(samples) - 1, most - len(slowest)).round().astype(int)
     return [samples[n] for n in sorted({*slowest, *(int(n) for n in even)})]
+
+
+def drawn(samples: Sequence[wire.Sample]) -> dict[str, list[wire.Sample]]:
+    """What a figure draws of a side, one point a request: those that count, those that do not, those that failed."""
+    kinds = {
+        "counted": [one for one in samples if not one.error and one.is_counted],
+        "not counted": [one for one in samples if not one.error and not one.is_counted],
+        "failed": [one for one in samples if one.error],
+    }
+    return {kind: thinned(found) for kind, found in kinds.items()}
 
 
 def failures(samples: Sequence[wire.Sample]) -> dict[str, int]:

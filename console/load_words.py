@@ -260,7 +260,7 @@ def timeline(performance: wire.Performance) -> str:
     sides = {"Candidate": performance.samples, "Live": performance.baseline_samples}
     failed = [f"{side}: {_failed(samples)}." for side, samples in sides.items() if samples]
     own = "Live's requests come from its own earlier test; both clocks start at zero." if _has_own_clock(performance) else ""
-    drawn = sum(len(load_series.thinned(samples)) for samples in sides.values())
+    drawn = sum(len(points) for samples in sides.values() for points in load_series.drawn(samples).values())
     every = sum(map(len, sides.values()))
     thinned = f"{drawn:,} of {every:,} requests are drawn, the slowest among them; lines and rates are of all." if drawn < every else ""
     late = max((sample.delay_seconds for samples in sides.values() for sample in samples), default=0.0)
@@ -288,10 +288,10 @@ def failed(classes: Mapping[str, Mapping[str, int]], names: Mapping[str, str]) -
 
 def exact(performance: wire.Performance) -> dict[str, float | None]:
     """What the raw samples say of each quantile that the server has a histogram of."""
-    stems = {measured.stem: measured for measured in load_series.MEASURES.values()}
-    found: dict[str, float | None] = {}
-    for name in performance.witness.quantiles if performance.witness else ():
-        percent, _, stem = name.removesuffix("_seconds").partition("_")
-        if stem in stems and percent[1:].isdecimal():
-            found[name] = load_series.quantile(load_series.on_the_wire(performance, stems[stem]), int(percent[1:]) / 100)
-    return found
+    measured = {one.stem: one for one in load_series.MEASURES.values()}
+    parts = {name: name.removesuffix("_seconds").partition("_") for name in (performance.witness.quantiles if performance.witness else ())}
+    known = {
+        name: (int(percent[1:]) / 100, stem) for name, (percent, _, stem) in parts.items() if stem in measured and percent[1:].isdecimal()
+    }
+    ordered = {stem: load_series.on_the_wire(performance, measured[stem]) for _, stem in known.values()}
+    return {name: load_series.quantile(ordered[stem], share) for name, (share, stem) in known.items()}
