@@ -210,16 +210,21 @@ def _measure_title(name: str) -> str:
 
 
 def _measure(found: wire.Measure | None) -> str:
+    """Times below a second in milliseconds, value and interval alike."""
     if found is None:
         return tables.NOTHING
-    value = f"<strong>{markup.text(tables.number(found.value, found.unit))}</strong>"
-    return value if found.interval is None else f"{value}<br>{_within(found.interval, found.unit)}"
+    is_short = found.unit == "s" and found.value is not None and found.value < 1
+    scale, unit = (1000.0, "ms") if is_short else (1.0, found.unit)
+    value = f"<strong>{markup.text(_scaled(found.value, scale, unit))}</strong>"
+    if found.interval is None:
+        return value
+    low, high = _scaled(found.interval.low, scale, unit), _scaled(found.interval.high, scale, unit)
+    within = f"{low.removesuffix(f' {unit}')} … {high}"
+    return f'{value}<br><span class="gw-muted" title="{found.interval.level:.0%} interval">{markup.text(within)}</span>'
 
 
-def _within(interval: wire.Interval, unit: str) -> str:
-    low, high = tables.number(interval.low, unit), tables.number(interval.high, unit)
-    low = low.removesuffix(f" {high.rpartition(' ')[2]}")
-    return f'<span class="gw-muted" title="{interval.level:.0%} interval">{markup.text(f"{low} … {high}")}</span>'
+def _scaled(value: float | None, scale: float, unit: str) -> str:
+    return tables.number(None if value is None else value * scale, unit)
 
 
 def limits(verdict: wire.Verdict, measured: load_series.Measured, sides: Mapping[str, load_series.Values]) -> dict[str, float]:

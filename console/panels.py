@@ -154,7 +154,7 @@ def figure(
             drawn.add_vrect(x0=begin, x1=end, fillcolor=colours.candidate, opacity=0.10, line_width=0, layer="below")
     drawn.update_layout(margin={"t": 30, "b": 4})
     drawn.update_xaxes(range=[shown.start, shown.end], title_text="time (UTC)")
-    drawn.update_yaxes(title_text=panel.unit, rangemode="tozero")
+    drawn.update_yaxes(title_text=panel.unit, title_standoff=8, rangemode="tozero")
     return figures.or_empty(drawn, found, colours, "No points in this window.")
 
 
