@@ -1,4 +1,4 @@
-"""Plotly figures of a load test: checks, distributions, timeline, saturation, second witness. Values in, a figure out; draws nothing."""
+"""Plotly figures of a load test's requests: how long they took, and when. Values in, a figure out; draws nothing."""
 
 from __future__ import annotations
 
@@ -12,30 +12,6 @@ from console import figures, load_series, tables, theme
 from controlplane import wire
 
 _SIDES = ("live", "candidate")
-_KINDS = {
-    "floor": "value as a share of its limit (%)",
-    "ratio": "candidate / baseline (1: equal)",
-    "difference": "candidate minus baseline (pp)",
-}
-
-
-def checks(verdict: wire.Verdict, colours: theme.Palette) -> go.Figure:
-    """Each check with its interval against its limit, in panels: values as a share of their floors, ratios to the baseline, differences."""
-    shown = [check for check in verdict.checks if check.value is not None and (check.limit or tables.is_difference(check.name))]
-    groups = [(kind, [check for check in shown if _kind(check) == kind]) for kind in _KINDS]
-    groups = [(kind, found) for kind, found in groups if found]
-    if not groups:
-        return figures.or_empty(figures.bare(colours, height=180), [], colours)
-    rows = [len(found) for _, found in groups]
-    panels = plotly.subplots.make_subplots(
-        rows=len(groups), cols=1, row_heights=[n + 0.8 for n in rows], vertical_spacing=0.27 / len(groups)
-    )
-    figure = figures.bare(colours, height=44 + 36 * sum(rows) + 58 * len(groups), figure=panels)
-    for row, (kind, found) in enumerate(groups, start=1):
-        _checks_panel(figure, row, kind, found, colours)
-    limit = {"symbol": "line-ns", "size": 20, "line": {"color": colours.text, "width": 2}}
-    figure.add_scatter(x=[None], y=[None], mode="markers", marker=limit, name="limit")
-    return figure.update_layout(margin={"t": 26, "b": 6})
 
 
 def histogram(
@@ -143,148 +119,6 @@ def timeline(performance: wire.Performance, names: Mapping[str, str], colours: t
 def is_late_sender(samples: Sequence[wire.Sample]) -> bool:
     """Some request left so long after it was due that a reader should know."""
     return max((sample.delay_seconds for sample in samples), default=0.0) > 0.01
-
-
-def saturation(
-    points: Sequence[wire.LoadPoint], limits: Mapping[str, float], axis: str, unit: str, colours: theme.Palette, name: str
-) -> go.Figure:
-    """P95 latency and TTFT against load or throughput, beside goodput; limits are lines, the highest load within them is marked."""
-    shown = [point for point in sorted(points, key=lambda point: point.load) if _place(point, axis) is not None]
-    panels = plotly.subplots.make_subplots(rows=1, cols=2, column_widths=[0.62, 0.38], horizontal_spacing=0.09)
-    figure = figures.bare(colours, height=330, figure=panels)
-    if not shown:
-        return figures.or_empty(figures.bare(colours), [], colours)
-    inks = (("P95 latency", "p95_latency_seconds", colours.candidate, "solid"), ("P95 TTFT", "p95_ttft_seconds", colours.accent, "dot"))
-    for words, field, ink, dash in inks:
-        _sweep_line(figure, 1, shown, axis, unit, f"{name} {words}", [getattr(point, field) for point in shown], ink, dash, "s")
-        if field in limits:
-            line = {"color": ink, "width": 2, "dash": "dash"}
-            label = f"limit {words} {tables.seconds(limits[field])}"
-            figure.add_hline(
-                y=limits[field], line=line, row=1, col=1, annotation_text=label, annotation_position="top left", annotation_font_color=ink
-            )
-    best = load_series.highest_load(shown, limits)
-    if best is not None:
-        figure.add_vline(x=_place(best, axis), line={"color": colours.good, "width": 2}, row="all", col="all")
-        figure.add_annotation(
-            x=_place(best, axis),
-            y=1,
-            yref="y domain",
-            text="highest load within the limits",
-            showarrow=False,
-            xanchor="right",
-            xshift=-5,
-            font={"color": colours.good, "size": 12},
-            bgcolor=colours.background,
-        )
-    shares = (("goodput (right)", "goodput", colours.candidate, "solid"), ("success rate (right)", "success_rate", colours.good, "dot"))
-    for words, field, ink, dash in shares:
-        values = [getattr(point, field) for point in shown]
-        _sweep_line(figure, 2, shown, axis, unit, words, [None if v is None else 100 * v for v in values], ink, dash, "%")
-    figure.update_yaxes(title_text="P95 (s)", rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(title_text="share of requests (%)", range=[0, 104], row=1, col=2)
-    return figure.update_xaxes(title_text=unit if axis == "load" else "throughput (answers/s)", rangemode="tozero")
-
-
-def witness(seen: wire.Witness, exact: Mapping[str, float | None], colours: theme.Palette) -> go.Figure:
-    """Each quantile as the histogram bounds it, as Prometheus interpolates it, and as the raw samples have it."""
-    shown = [(name, bounds, exact[name]) for name, bounds in seen.quantiles.items() if exact.get(name) is not None]
-    rows = [tables.measure_title(name) for name, _, _ in shown]
-    figure = figures.bare(colours, height=96 + 44 * max(1, len(shown)))
-    reach = 1.25 * max((value or 0.0 for _, bounds, own in shown for value in (bounds.low, bounds.interpolated, own)), default=1.0)
-    for row, (_, bounds, _) in zip(rows, shown, strict=True):
-        high = reach * 1.1 if bounds.high is None else bounds.high
-        open_end = " and more" if bounds.high is None else f" to {tables.seconds(bounds.high)}"
-        figure.add_scatter(
-            x=[bounds.low, high],
-            y=[row, row],
-            mode="lines",
-            line={"color": colours.border, "width": 12},
-            name="surely within",
-            legendgroup="bounds",
-            showlegend=row == rows[0],
-            hovertemplate=f"{tables.seconds(bounds.low)}{open_end}<extra></extra>",
-        )
-    marks = (
-        ("histogram_quantile's guess", [bounds.interpolated for _, bounds, _ in shown], "diamond-open", colours.unsure),
-        ("exact, from the samples", [own for _, _, own in shown], "circle", colours.text),
-    )
-    for words, values, symbol, ink in marks:
-        figure.add_scatter(
-            x=values,
-            y=rows,
-            mode="markers",
-            name=words,
-            marker={"symbol": symbol, "size": 11, "color": ink, "line": {"width": 2}},
-            hovertemplate=f"{words}: %{{x:.3g}} s<extra></extra>",
-        )
-    figure.update_xaxes(title_text="seconds", rangemode="tozero", zeroline=False)
-    figure.update_yaxes(autorange="reversed", gridcolor="rgba(0,0,0,0)", ticksuffix="  ")
-    return figures.or_empty(figure, shown, colours, "The server's histograms have nothing of this time.")
-
-
-def _kind(check: wire.Check) -> str:
-    if check.unit == "x":
-        return "ratio"
-    return "difference" if tables.is_difference(check.name) else "floor"
-
-
-def _scaled(check: wire.Check, value: float) -> float:
-    """On the axis of its panel."""
-    return {"floor": 100 * value / (check.limit or 1.0), "ratio": value, "difference": 100 * value}[_kind(check)]
-
-
-def _checks_panel(figure: go.Figure, row: int, kind: str, found: Sequence[wire.Check], colours: theme.Palette) -> None:
-    ends: list[float] = []
-    for place, check in enumerate(found):
-        tone = {"pass": colours.good, "fail": colours.bad}.get(check.outcome, colours.unsure)
-        at, limit = _scaled(check, check.value or 0.0), _scaled(check, check.limit)
-        within = ""
-        ends += [at, limit]
-        if check.interval is not None:
-            low, high = _scaled(check, check.interval.low), _scaled(check, check.interval.high)
-            ends += [low, high]
-            within = f", {check.interval.level:.0%} interval {tables.span(check.interval, check)}"
-            line = {"color": tone, "width": 5}
-            figure.add_scatter(x=[low, high], y=[place] * 2, mode="lines", line=line, hoverinfo="skip", showlegend=False, row=row, col=1)
-        symbol = {"pass": "circle", "fail": "x"}.get(check.outcome, "circle-open")
-        tick = {"symbol": "line-ns", "size": 22, "line": {"color": colours.text, "width": 2}}
-        figure.add_scatter(
-            x=[at],
-            y=[place],
-            mode="markers",
-            marker={"color": tone, "symbol": symbol, "size": 12},
-            showlegend=False,
-            cliponaxis=False,
-            hovertemplate=f"{check.name}: {tables.of_check(check, check.value)}{within}: {check.outcome}<extra></extra>",
-            row=row,
-            col=1,
-        )
-        figure.add_scatter(
-            x=[limit],
-            y=[place],
-            mode="markers",
-            marker=tick,
-            showlegend=False,
-            hovertemplate=f"limit {tables.of_check(check, check.limit)}<extra></extra>",
-            row=row,
-            col=1,
-        )
-        said = tables.span(check.interval, check) if check.interval else tables.of_check(check, check.value)
-        figure.add_annotation(x=at, y=place, text=said, yshift=16, showarrow=False, bgcolor=colours.background, borderpad=1, row=row, col=1)
-    names = [
-        f"{tables.bare_name(check.name)} {tables.comparison(check.comparison)} {tables.of_check(check, check.limit)}" for check in found
-    ]
-    figure.update_yaxes(
-        range=[len(found) - 0.5, -0.8], tickvals=list(range(len(found))), ticktext=names, ticksuffix="  ", zeroline=False, row=row, col=1
-    )
-    middle = {"ratio": 1.0, "difference": 0.0}.get(kind)
-    if middle is not None:
-        ends.append(middle)
-        figure.add_vline(x=middle, line={"color": colours.muted, "width": 1, "dash": "dot"}, row=row, col=1)
-    room = 0.12 * (max(ends) - min(ends)) or 1.0
-    low_end = 0.0 if kind == "floor" else min(ends) - room
-    figure.update_xaxes(title_text=_KINDS[kind], range=[low_end, max(ends) + room], zeroline=False, title_standoff=4, row=row, col=1)
 
 
 def _known(sides: Mapping[str, load_series.Values]) -> dict[str, load_series.Values]:
@@ -466,36 +300,4 @@ def _delays(figure: go.Figure, samples: Sequence[wire.Sample], name: str, side: 
         hovertemplate=f"{name} due at %{{x:.1f}} s left %{{y:.3g}} s late<extra></extra>",
         row=3,
         col=1,
-    )
-
-
-def _place(point: wire.LoadPoint, axis: str) -> float | None:
-    return point.load if axis == "load" else point.throughput
-
-
-def _sweep_line(
-    figure: go.Figure,
-    column: int,
-    points: Sequence[wire.LoadPoint],
-    axis: str,
-    unit: str,
-    name: str,
-    values: Sequence[float | None],
-    ink: str,
-    dash: str,
-    value_unit: str,
-) -> None:
-    figure.add_scatter(
-        x=[_place(point, axis) for point in points],
-        y=list(values),
-        mode="lines+markers",
-        name=name,
-        line={"color": ink, "width": 2.5, "dash": dash},
-        customdata=[
-            f"{tables.number(point.load)} {unit}, {tables.number(point.throughput)} answers/s, {tables.count(point.requests, 'request')}"
-            for point in points
-        ],
-        hovertemplate=f"{name} %{{y:.3g}} {value_unit} at %{{customdata}}<extra></extra>",
-        row=1,
-        col=column,
     )

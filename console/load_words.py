@@ -60,6 +60,12 @@ def _basis(performance: wire.Performance) -> str:
     return f"Measured with {sent}{beside}{turns}{how}."
 
 
+def undrawn(verdict: wire.Verdict) -> str:
+    """Which checks have no value that a figure could show; empty when all have one."""
+    names = [check.name for check in verdict.checks if check.value is None]
+    return f"Not in the figure, because nothing finite was measured: {', '.join(names)}." if names else ""
+
+
 def is_open(verdict: wire.Verdict) -> bool:
     return verdict.outcome == "inconclusive"
 

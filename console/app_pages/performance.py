@@ -7,7 +7,21 @@ from collections.abc import Callable
 import pandas
 import streamlit as st
 
-from console import components, figures, live_panels, load_charts, load_series, load_words, markup, reads, session, surety, tables
+from console import (
+    check_charts,
+    components,
+    figures,
+    live_panels,
+    load_charts,
+    load_series,
+    load_words,
+    markup,
+    reads,
+    server_charts,
+    session,
+    surety,
+    tables,
+)
 from controlplane import wire
 from controlplane.core import errors
 
@@ -69,7 +83,9 @@ def _look(performance: wire.Performance) -> None:
         _card(performance)
     with right:
         components.title("Each check against its limit")
-        st.plotly_chart(load_charts.checks(performance.verdict, components.colours()), key="performance_checks", theme=None)
+        st.plotly_chart(check_charts.checks(performance.verdict, components.colours()), key="performance_checks", theme=None)
+        if undrawn := load_words.undrawn(performance.verdict):
+            st.caption(undrawn)
 
 
 def _card(performance: wire.Performance) -> None:
@@ -155,7 +171,7 @@ def _saturation(performance: wire.Performance) -> None:
     st.markdown(f"**{load_words.saturation(performance.sweep, limits, unit)}**")
     axis = _switch(st.container(), "Against", list(_AXES), "against")
     name = _names(performance)["candidate"]
-    figure = load_charts.saturation(performance.sweep, limits, axis, unit, components.colours(), name)
+    figure = server_charts.saturation(performance.sweep, limits, axis, unit, components.colours(), name)
     st.plotly_chart(figure, key="performance_saturation", theme=None)
     st.caption("Goodput: requests that succeeded within all limits, as a share of those sent.")
 
@@ -172,7 +188,7 @@ def _witness(performance: wire.Performance) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         exact = load_words.exact(performance)
-        st.plotly_chart(load_charts.witness(seen, exact, components.colours()), key="performance_witness", theme=None)
+        st.plotly_chart(server_charts.witness(seen, exact, components.colours()), key="performance_witness", theme=None)
         st.caption("The server knows neither side nor warm-up: all requests of this test, each from when it left.")
     with right:
         st.html(markup.facts([(name, markup.text(value)) for name, value in load_words.witness_values(seen)]))

@@ -10,7 +10,7 @@ import pytest
 from console_fakes import MODEL, FakeClient
 from plotly import graph_objects as go
 
-from console import load_charts, load_series, load_words, theme
+from console import check_charts, load_charts, load_series, load_words, server_charts, theme
 from controlplane import wire
 
 MODES = (theme.LIGHT, theme.DARK)
@@ -73,7 +73,7 @@ def test_labels_stand_at_their_lines_on_a_logarithmic_axis() -> None:
 
 def test_checks_are_drawn_in_their_own_panels_with_intervals_and_limits() -> None:
     verdict = console_load_tests.passed().verdict
-    figure = load_charts.checks(verdict, theme.LIGHT)
+    figure = check_charts.checks(verdict, theme.LIGHT)
     titles = [figure.layout[name].title.text for name in ("xaxis", "xaxis2", "xaxis3")]
     assert titles == ["value as a share of its limit (%)", "candidate / baseline (1: equal)", "candidate minus baseline (pp)"]
     ticks = [trace.x[0] for trace in figure.data if trace.marker.symbol == "line-ns" and trace.x[0] is not None]
@@ -86,8 +86,24 @@ def test_checks_are_drawn_in_their_own_panels_with_intervals_and_limits() -> Non
     assert figure.layout.yaxis2.ticktext[0] == "P95 latency ≤ 1.15×"
 
 
+def test_shares_far_apart_share_a_logarithmic_axis() -> None:
+    verdict = console_load_tests.passed().verdict
+    far = verdict.checks[0].model_copy(update={"value": 0.08, "interval": wire.Interval(low=0.07, high=0.09, level=0.95)})
+    figure = check_charts.checks(verdict.model_copy(update={"checks": (far, verdict.checks[2])}), theme.LIGHT)
+    assert figure.layout.xaxis.type == "log"
+    assert figure.layout.annotations[0].x == pytest.approx(0)
+    assert figure.data[1].x == (pytest.approx(1.0),)
+
+
+def test_a_check_without_a_value_is_named_instead_of_drawn() -> None:
+    verdict = console_load_tests.passed().verdict
+    unknown = verdict.checks[0].model_copy(update={"value": None, "interval": None})
+    assert load_words.undrawn(verdict.model_copy(update={"checks": (unknown, *verdict.checks[1:])})).endswith("measured: P95 latency.")
+    assert load_words.undrawn(verdict) == ""
+
+
 def test_a_check_of_an_older_version_needs_no_interval() -> None:
-    figure = load_charts.checks(FakeClient().performance(MODEL, 6).verdict, theme.LIGHT)
+    figure = check_charts.checks(FakeClient().performance(MODEL, 6).verdict, theme.LIGHT)
     assert figure.data[0].x[0] == pytest.approx(100 * 3.12 / 8)
     assert figure.layout.yaxis.ticktext[0] == "P95 latency < 8 s"
 
@@ -96,7 +112,7 @@ def test_a_check_of_an_older_version_needs_no_interval() -> None:
 def test_an_outcome_is_a_symbol_too(outcome: str, symbol: str) -> None:
     check = console_load_tests.passed().verdict.checks[0].model_copy(update={"outcome": outcome})
     verdict = console_load_tests.passed().verdict.model_copy(update={"checks": (check,)})
-    assert load_charts.checks(verdict, theme.LIGHT).data[1].marker.symbol == symbol
+    assert check_charts.checks(verdict, theme.LIGHT).data[1].marker.symbol == symbol
 
 
 def test_failed_requests_are_crosses_and_warm_ups_are_grey() -> None:
@@ -143,7 +159,7 @@ LIMITS = {"p95_latency_seconds": 8.0, "p95_ttft_seconds": 2.0, "success_rate": 0
 @pytest.mark.parametrize(("axis", "title", "place"), [("load", "requests in flight", 8.0), ("throughput", "throughput (answers/s)", 6.628)])
 def test_the_highest_load_within_the_limits_is_marked(axis: str, title: str, place: float) -> None:
     points = console_load_tests.swept().sweep
-    figure = load_charts.saturation(points, LIMITS, axis, "requests in flight", theme.LIGHT, "candidate v6")
+    figure = server_charts.saturation(points, LIMITS, axis, "requests in flight", theme.LIGHT, "candidate v6")
     assert figure.layout.xaxis.title.text == title
     assert {round(shape.x0, 3) for shape in figure.layout.shapes if shape.x0 == shape.x1 and shape.x0 > 1} == {place}
     assert {shape.y0 for shape in figure.layout.shapes if shape.y0 == shape.y1} == {8.0, 2.0}
@@ -154,7 +170,7 @@ def test_the_witness_s_bounds_stand_beside_the_exact_value() -> None:
     test = console_load_tests.passed()
     assert test.witness is not None
     exact = load_words.exact(test)
-    figure = load_charts.witness(test.witness, exact, theme.LIGHT)
+    figure = server_charts.witness(test.witness, exact, theme.LIGHT)
     assert figure.data[1].x == (2.5, 5.0)
     assert _trace(figure, "histogram_quantile's guess").x[1] == 4.21
     assert _trace(figure, "exact, from the samples").x[1] == exact["p95_latency_seconds"]
@@ -166,7 +182,7 @@ def test_an_open_bucket_is_said_to_be_open() -> None:
         source="", agreement="agrees", sent=1, finished=1, values={},
         quantiles={"p95_latency_seconds": wire.QuantileBounds(low=10, high=None, interpolated=10)},
     )  # fmt: skip
-    figure = load_charts.witness(seen, {"p95_latency_seconds": 12.0}, theme.LIGHT)
+    figure = server_charts.witness(seen, {"p95_latency_seconds": 12.0}, theme.LIGHT)
     assert figure.data[0].hovertemplate.startswith("10 s and more")
     assert figure.data[0].x[1] > 12
 
@@ -174,13 +190,13 @@ def test_an_open_bucket_is_said_to_be_open() -> None:
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: load_charts.checks(wire.Verdict(gate="performance", rules="point", outcome="error", reason="", checks=()), theme.LIGHT),
+        lambda: check_charts.checks(wire.Verdict(gate="performance", rules="point", outcome="error", reason="", checks=()), theme.LIGHT),
         lambda: load_charts.histogram({"candidate": load_series.NONE}, NAMES, "latency", {"limit": 8.0}, theme.LIGHT, False),
         lambda: load_charts.cumulative({}, NAMES, "latency", {"limit": 8.0}, theme.LIGHT, False),
         lambda: load_charts.timeline(
             console_load_tests.passed().model_copy(update={"samples": (), "baseline_samples": ()}), NAMES, theme.LIGHT
         ),
-        lambda: load_charts.saturation([], LIMITS, "load", "", theme.LIGHT, ""),
+        lambda: server_charts.saturation([], LIMITS, "load", "", theme.LIGHT, ""),
     ],
 )
 def test_an_empty_figure_says_so(draw: Callable[[], go.Figure]) -> None:
