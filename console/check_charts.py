@@ -17,7 +17,7 @@ _KINDS = {
     "difference": "candidate minus baseline (pp)",
 }
 # Of the smallest share of a limit to the largest: beyond it the axis is logarithmic.
-_WIDE = 12.0
+_WIDE = 30.0
 
 
 def checks(verdict: wire.Verdict, colours: theme.Palette) -> go.Figure:
@@ -64,7 +64,7 @@ def _panel(figure: go.Figure, row: int, kind: str, found: Sequence[wire.Check], 
     figure.update_yaxes(
         range=[len(found) - 0.5, -0.8], tickvals=list(range(len(found))), ticktext=names, ticksuffix="  ", zeroline=False, row=row, col=1
     )
-    axis = {"type": "log", "dtick": "D2"} if is_log else {}
+    axis = figures.LOG_AXIS if is_log else {}
     figure.update_xaxes(title_text=_KINDS[kind], range=_reach(ends, kind, is_log), zeroline=False, title_standoff=4, row=row, col=1, **axis)
 
 

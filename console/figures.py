@@ -7,6 +7,9 @@ import plotly.graph_objects as go
 from console import theme
 
 _HEIGHT = 300
+_LOG_TICKS = [digit * 10.0**power for power in range(-5, 7) for digit in (1, 2, 5)]
+# Plotly's own ticks between powers of ten show the first digit alone.
+LOG_AXIS = {"type": "log", "tickvals": _LOG_TICKS, "ticktext": [f"{tick:,.6g}" for tick in _LOG_TICKS]}
 
 
 def bare(colours: theme.Palette, height: int = _HEIGHT, figure: go.Figure | None = None) -> go.Figure:

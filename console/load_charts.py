@@ -180,7 +180,7 @@ def _over_time_axis(
     figure: go.Figure, known: Mapping[str, load_series.Values], what: str, is_log: bool, colours: theme.Palette
 ) -> go.Figure:
     if is_log:
-        figure.update_xaxes(type="log", dtick="D2", title_text=f"{what} (s, logarithmic)")
+        figure.update_xaxes(**figures.LOG_AXIS, title_text=f"{what} (s, logarithmic)")
         for note in figure.layout.annotations:
             if note.xref == "x" and note.x is not None and note.x > 0:
                 note.x = float(numpy.log10(note.x))

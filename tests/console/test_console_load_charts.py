@@ -92,6 +92,8 @@ def test_shares_far_apart_share_a_logarithmic_axis() -> None:
     figure = check_charts.checks(verdict.model_copy(update={"checks": (far, verdict.checks[2])}), theme.LIGHT)
     assert figure.layout.xaxis.type == "log"
     assert figure.layout.annotations[0].x == pytest.approx(0)
+    ticks = dict(zip(figure.layout.xaxis.tickvals, figure.layout.xaxis.ticktext, strict=True))
+    assert (ticks[20.0], ticks[0.05]) == ("20", "0.05")
     assert figure.data[1].x == (pytest.approx(1.0),)
 
 
