@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import plotly.graph_objects as go
 
-from console import tables, theme
+from console import figures, tables, theme
 from controlplane import wire
-
-_HEIGHT = 300
 
 
 def checks(verdict: wire.Verdict, colours: theme.Palette) -> go.Figure:
     """Each check's value relative to its limit (100 % is the limit), so that checks of different units share one axis."""
     shown = [check for check in verdict.checks if check.value is not None and check.limit]
     tones = {"pass": colours.good, "fail": colours.bad}
-    figure = _figure(colours, height=110 + 46 * max(1, len(shown)))
+    figure = figures.bare(colours, height=110 + 46 * max(1, len(shown)))
     figure.add_scatter(
         y=[_named(check) for check in shown],
         x=[100 * _ratio(check.value, check.limit) for check in shown],
@@ -38,7 +35,7 @@ def checks(verdict: wire.Verdict, colours: theme.Palette) -> go.Figure:
     figure.add_vline(x=100, line={"color": colours.text, "width": 2, "dash": "dash"}, annotation_text="limit", annotation_position="top")
     figure.update_xaxes(title_text="value as a share of its limit (%)", rangemode="tozero")
     figure.update_yaxes(range=[len(shown) - 0.5, -0.8], ticksuffix="  ")
-    return _or_empty(figure, shown, colours)
+    return figures.or_empty(figure, shown, colours)
 
 
 def differences(found: Sequence[wire.Difference], colours: theme.Palette) -> go.Figure:
@@ -48,7 +45,7 @@ def differences(found: Sequence[wire.Difference], colours: theme.Palette) -> go.
     """
     shown = [(one, one.check, one.check.interval) for one in found if one.check.interval is not None]
     names = [_difference_name(one) for one, _, _ in shown]
-    figure = _figure(colours, height=96 + 46 * max(1, len(shown)))
+    figure = figures.bare(colours, height=96 + 46 * max(1, len(shown)))
     for name, (one, check, interval) in zip(names, shown, strict=True):
         tone, symbol = _difference_look(one, colours)
         ends = [100 * interval.low, 100 * interval.high]
@@ -83,12 +80,12 @@ def differences(found: Sequence[wire.Difference], colours: theme.Palette) -> go.
     figure.update_layout(margin={"t": 26, "b": 6})
     figure.update_xaxes(title_text="candidate minus live (percentage points)", zeroline=False, range=_reach(shown))
     figure.update_yaxes(range=[len(shown) - 0.5, -0.8], ticksuffix="  ")
-    return _or_empty(figure, shown, colours)
+    return figures.or_empty(figure, shown, colours)
 
 
 def preferences(found: wire.Pairwise, colours: theme.Palette) -> go.Figure:
     """One stacked bar of who was preferred, in percent of the rows compared."""
-    figure = _figure(colours, height=150)
+    figure = figures.bare(colours, height=150)
     parts = (
         ("candidate", found.wins, colours.candidate, ""),
         ("tie", found.ties, colours.border, ""),
@@ -119,12 +116,12 @@ def preferences(found: wire.Pairwise, colours: theme.Palette) -> go.Figure:
     figure.update_layout(barmode="stack", legend={"traceorder": "normal"})
     figure.update_xaxes(title_text="share of rows (%)", range=[0, 100])
     figure.update_yaxes(gridcolor="rgba(0,0,0,0)", ticksuffix="  ")
-    return _or_empty(figure, found.rows, colours)
+    return figures.or_empty(figure, found.rows, colours)
 
 
 def grades(counts: Mapping[str, Mapping[str, int]], colours: theme.Palette) -> go.Figure:
     """Stacked bars of grades, one bar a side, in percent of its rows."""
-    figure = _figure(colours, height=200)
+    figure = figures.bare(colours, height=200)
     roles = [role for role in ("live", "candidate") if role in counts]
     styles = {"A": (colours.good, ""), "B": (colours.unsure, "/"), "C": (colours.bad, "x"), "unscored": (colours.broken, ".")}
     for grade, (colour, pattern) in styles.items():
@@ -150,14 +147,14 @@ def grades(counts: Mapping[str, Mapping[str, int]], colours: theme.Palette) -> g
     figure.update_layout(barmode="stack", legend={"traceorder": "normal"})
     figure.update_xaxes(title_text="share of rows (%)", range=[0, 100])
     figure.update_yaxes(gridcolor="rgba(0,0,0,0)", ticksuffix="  ")
-    return _or_empty(figure, roles, colours)
+    return figures.or_empty(figure, roles, colours)
 
 
 def kappas(calibrations: Sequence[wire.Calibration], colours: theme.Palette) -> go.Figure:
     """Each judge's kappa with its interval beside the kappa that is required of it."""
     shown = [(one, one.kappa, one.interval) for one in calibrations if one.kappa is not None and one.interval is not None]
     names = [one.judge for one, _, _ in shown]
-    figure = _figure(colours, height=130 + 52 * max(1, len(shown)))
+    figure = figures.bare(colours, height=130 + 52 * max(1, len(shown)))
     for name, (one, value, interval) in zip(names, shown, strict=True):
         tone, ends = colours.bad if one.refusal else colours.good, [interval.low, interval.high]
         figure.add_scatter(y=[name] * 2, x=ends, mode="lines", line={"color": tone, "width": 5}, hoverinfo="skip", showlegend=False)
@@ -177,7 +174,7 @@ def kappas(calibrations: Sequence[wire.Calibration], colours: theme.Palette) -> 
         title_text="Cohen's kappa (1: always the trusted grade, 0: as by chance)", range=_kappa_range(shown), zeroline=False
     )
     figure.update_yaxes(range=[len(shown) - 0.5, -0.8], ticksuffix="  ")
-    return _or_empty(figure, shown, colours)
+    return figures.or_empty(figure, shown, colours)
 
 
 def confusion(calibration: wire.Calibration, colours: theme.Palette) -> go.Figure:
@@ -186,7 +183,7 @@ def confusion(calibration: wire.Calibration, colours: theme.Palette) -> go.Figur
     given = list(dict.fromkeys(letter for counts in calibration.confusion.values() for letter in counts))
     counts = [[calibration.confusion[row].get(column, 0) for column in given] for row in trusted]
     shares = [[count / max(1, sum(row)) for count in row] for row in counts]
-    figure = _figure(colours, height=300)
+    figure = figures.bare(colours, height=300)
     figure.add_heatmap(
         x=given,
         y=trusted,
@@ -206,14 +203,14 @@ def confusion(calibration: wire.Calibration, colours: theme.Palette) -> go.Figur
             figure.add_annotation(x=x, y=y, text=str(count), showarrow=False, font={"color": ink, "size": 16})
     figure.update_xaxes(title_text="judge's grade", type="category", side="bottom", showgrid=False)
     figure.update_yaxes(title_text="trusted grade", type="category", autorange="reversed", showgrid=False, ticksuffix="  ")
-    return _or_empty(figure, trusted, colours)
+    return figures.or_empty(figure, trusted, colours)
 
 
 def kinds(calibration: wire.Calibration, colours: theme.Palette) -> go.Figure:
     """The share of each kind of answer that the judge graded as it should."""
     shown = [kind for kind in calibration.kinds if kind.rows]
     shares = [100 * kind.agreed / kind.rows for kind in shown]
-    figure = _figure(colours, height=110 + 30 * max(1, len(shown)))
+    figure = figures.bare(colours, height=110 + 30 * max(1, len(shown)))
     figure.add_bar(
         y=[kind.kind for kind in shown],
         x=shares,
@@ -229,85 +226,12 @@ def kinds(calibration: wire.Calibration, colours: theme.Palette) -> go.Figure:
     )
     figure.update_xaxes(title_text="graded right (%)", range=[0, 100])
     figure.update_yaxes(autorange="reversed", gridcolor="rgba(0,0,0,0)", ticksuffix="  ")
-    return _or_empty(figure, shown, colours)
-
-
-def distribution(
-    sides: Mapping[str, Sequence[float]], what: str, floor: float | None, colours: theme.Palette, baseline_limit: float | None = None
-) -> go.Figure:
-    """How many requests took how long, candidate over baseline, each with its P95, and the limits as lines."""
-    figure = _figure(colours)
-    known = {side: sorted(values) for side, values in sides.items() if values}
-    width = _bin_width([value for values in known.values() for value in values])
-    for side, values in known.items():
-        colour = _side_colour(side, colours)
-        is_candidate = side == "candidate"
-        figure.add_histogram(
-            x=values,
-            name=side,
-            marker={"color": colour if is_candidate else "rgba(0,0,0,0)", "line": {"color": colour, "width": 0 if is_candidate else 2}},
-            opacity=0.55 if is_candidate else 1,
-            xbins={"size": width, "start": 0},
-            hovertemplate=f"{side}: %{{y}} requests in %{{x}} s<extra></extra>",
-        )
-        _line(
-            figure,
-            _quantile(values, 0.95),
-            f"P95 {side}",
-            colour,
-            "solid" if is_candidate else "dot",
-            1.0 if is_candidate else 0.88,
-        )
-    reach = max((values[-1] for values in known.values()), default=0.0)
-    for limit, name, height in ((floor, "floor", 0.76), (baseline_limit, "limit from baseline", 0.64)):
-        if limit is not None and limit <= 1.5 * reach:
-            _line(figure, limit, name, colours.bad, "dash", height)
-        elif limit is not None and known:
-            figure.add_annotation(
-                text=f"{name} {tables.seconds(limit)} →",
-                xref="paper",
-                yref="paper",
-                x=1,
-                y=height,
-                showarrow=False,
-                xanchor="right",
-                font={"color": colours.bad},
-            )
-    figure.update_layout(barmode="overlay", bargap=0.04)
-    figure.update_xaxes(title_text=f"{what} (s)", rangemode="tozero")
-    figure.update_yaxes(title_text="requests")
-    return _or_empty(figure, known, colours)
-
-
-def timeline(sides: Mapping[str, Sequence[wire.Sample]], colours: theme.Palette) -> go.Figure:
-    """Every request of the test at its start, as high as it took; failures are crosses."""
-    figure = _figure(colours)
-    shown = {side: samples for side, samples in sides.items() if samples}
-    for side, samples in shown.items():
-        for is_failed in (False, True):
-            points = [sample for sample in samples if bool(sample.error) is is_failed]
-            if points:
-                figure.add_scatter(
-                    x=[point.at_seconds for point in points],
-                    y=[point.total_seconds for point in points],
-                    mode="markers",
-                    name=f"{side} failed" if is_failed else side,
-                    marker={
-                        "color": colours.bad if is_failed else _side_colour(side, colours),
-                        "symbol": "x" if is_failed else ("circle" if side == "candidate" else "diamond-open"),
-                        "size": 8,
-                    },
-                    customdata=[point.error or f"{point.answer_tokens} tokens" for point in points],
-                    hovertemplate="at %{x:.1f} s: %{y:.2f} s, %{customdata}<extra>%{fullData.name}</extra>",
-                )
-    figure.update_xaxes(title_text="time since the test began (s)", rangemode="tozero")
-    figure.update_yaxes(title_text="end-to-end latency (s)", rangemode="tozero")
-    return _or_empty(figure, shown, colours)
+    return figures.or_empty(figure, shown, colours)
 
 
 def curve(points: Mapping[str, Sequence[tuple[int, float]]], title: str, colours: theme.Palette) -> go.Figure:
     """Metrics of a training run over its optimizer steps."""
-    figure = _figure(colours, height=240)
+    figure = figures.bare(colours, height=240)
     inks = (colours.accent, colours.candidate, colours.live, colours.unsure)
     for (name, values), ink in zip(points.items(), inks, strict=False):
         figure.add_scatter(
@@ -320,59 +244,7 @@ def curve(points: Mapping[str, Sequence[tuple[int, float]]], title: str, colours
         )
     figure.update_xaxes(title_text="optimizer step")
     figure.update_yaxes(title_text=title)
-    return _or_empty(figure, [values for values in points.values() if values], colours)
-
-
-def series(items: Sequence[wire.Series], unit: str, colours: theme.Palette) -> go.Figure:
-    """Prometheus series over time."""
-    figure = _figure(colours, height=210)
-    figure.update_layout(margin_t=12 if len(items) < 2 else 34, showlegend=len(items) > 1)
-    inks = (colours.accent, colours.live, colours.candidate, colours.unsure, colours.broken)
-    shown = [item for item in items if item.points]
-    for position, item in enumerate(shown):
-        labels = ", ".join(f"{name}={value}" for name, value in item.labels.items() if name != "__name__")
-        figure.add_scatter(
-            x=[datetime.fromtimestamp(at, UTC) for at, _ in item.points],
-            y=[value for _, value in item.points],
-            name=labels[:40] or "all",
-            mode="lines",
-            line={"color": inks[position % len(inks)], "width": 2, "dash": ("solid", "dash", "dot")[position // len(inks) % 3]},
-        )
-    figure.update_xaxes(title_text="time (UTC)")
-    figure.update_yaxes(title_text=unit, rangemode="tozero")
-    return _or_empty(figure, shown, colours, "Prometheus has no points for this time.")
-
-
-def _figure(colours: theme.Palette, height: int = _HEIGHT) -> go.Figure:
-    figure = go.Figure()
-    figure.update_layout(
-        height=height,
-        margin={"l": 10, "r": 16, "t": 34, "b": 10},
-        showlegend=True,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": colours.text, "size": 13, "family": "Source Sans, sans-serif"},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "font": {"color": colours.text}},
-        hoverlabel={"bgcolor": colours.surface, "font": {"color": colours.text}},
-    )
-    axis = {
-        "gridcolor": colours.border,
-        "zerolinecolor": colours.border,
-        "automargin": True,
-        "title_font": {"color": colours.muted, "size": 12},
-    }
-    figure.update_xaxes(**axis, tickfont={"color": colours.muted})
-    figure.update_yaxes(**axis, tickfont={"color": colours.text})
-    return figure
-
-
-def _or_empty(figure: go.Figure, content: object, colours: theme.Palette, words: str = "Nothing was measured.") -> go.Figure:
-    if content:
-        return figure
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False)
-    figure.add_annotation(text=words, xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False, font={"color": colours.muted, "size": 14})
-    return figure
+    return figures.or_empty(figure, [values for values in points.values() if values], colours)
 
 
 def _kappa_range(shown: Sequence[tuple[wire.Calibration, float, wire.Interval]]) -> tuple[float, float]:
@@ -400,10 +272,6 @@ def _difference_look(one: wire.Difference, colours: theme.Palette) -> tuple[str,
     return tone, {"pass": "circle", "fail": "x"}.get(one.check.outcome, "circle-open")
 
 
-def _side_colour(side: str, colours: theme.Palette) -> str:
-    return colours.candidate if side == "candidate" else colours.live
-
-
 def _named(check: wire.Check) -> str:
     source = "" if check.against == "floor" else f" ({check.against})"
     return f"{check.name} {tables.comparison(check.comparison)} {tables.number(check.limit, check.unit)}{source}"
@@ -419,28 +287,3 @@ def _error_bars(shown: Sequence[wire.Check], colours: theme.Palette) -> dict[str
     highs = [100 * _ratio(check.interval.high - (check.value or 0), check.limit) if check.interval else 0 for check in shown]
     lows = [100 * _ratio((check.value or 0) - check.interval.low, check.limit) if check.interval else 0 for check in shown]
     return {"type": "data", "symmetric": False, "array": highs, "arrayminus": lows, "color": colours.muted, "thickness": 2}
-
-
-def _line(figure: go.Figure, x: float, name: str, colour: str, dash: str, height: float) -> None:
-    figure.add_vline(x=x, line={"color": colour, "width": 2, "dash": dash})
-    figure.add_annotation(
-        text=f"{name} {tables.seconds(x)}",
-        x=x,
-        y=height,
-        yref="paper",
-        showarrow=False,
-        xanchor="left",
-        xshift=5,
-        font={"color": colour, "size": 12},
-    )
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share of the values does not exceed."""
-    return ordered[min(len(ordered) - 1, max(0, -int(-share * len(ordered) // 1) - 1))]
-
-
-def _bin_width(values: Sequence[float]) -> float:
-    """A width that gives about 1.6 times the root of the count in bins, from 8 to 30."""
-    bins = min(30, max(8, round(1.6 * len(values) ** 0.5)))
-    return float(max(max(values, default=1.0) / bins, 1e-6))

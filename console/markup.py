@@ -248,9 +248,9 @@ def _checks(checks: Sequence[wire.Check]) -> str:
         (
             outcome(check.outcome),
             _check_name(check),
-            f"<strong>{_measure(check, check.value)}</strong>",
+            f"<strong>{tables.of_check(check, check.value)}</strong>",
             _interval(check),
-            f"{tables.comparison(check.comparison)} {_measure(check, check.limit)} <span class='gw-muted'>{text(check.against)}</span>",
+            _limit(check),
             f'<span class="{"gw-ink-bad" if (check.margin or 0) < 0 else ""}">{tables.signed(check.margin, check.unit)}</span>',
         )
         for check in checks
@@ -259,21 +259,20 @@ def _checks(checks: Sequence[wire.Check]) -> str:
 
 
 def _check_name(check: wire.Check) -> str:
-    name, difference, _ = check.name.partition(tables.DIFFERENCE)
-    return f'{text(name)}<span class="gw-muted" title="candidate minus live">{" difference" if difference else ""}</span>'
+    kind = tables.of_both(check.name)
+    sides = {"difference": "candidate minus live", "ratio": "candidate over baseline", "": ""}[kind]
+    return f'{text(tables.bare_name(check.name))}<span class="gw-muted" title="{sides}">{kind and f" {kind}"}</span>'
 
 
-def _measure(check: wire.Check, value: float | None) -> str:
-    """A difference carries its sign."""
-    return tables.signed(value, check.unit) if tables.DIFFERENCE in check.name else tables.number(value, check.unit)
+def _limit(check: wire.Check) -> str:
+    limit = tables.of_check(check, check.limit)
+    return f"{tables.comparison(check.comparison)} {limit} <span class='gw-muted'>{text(check.against)}</span>"
 
 
 def _interval(check: wire.Check) -> str:
     if check.interval is None:
-        return '<span class="gw-muted" title="The point rules compare values alone">–</span>'
-    low, high = (_measure(check, bound) for bound in (check.interval.low, check.interval.high))
-    low = low.removesuffix(f" {high.rpartition(' ')[2]}")
-    return f'<span title="{check.interval.level:.0%} confidence">{low} … {high}</span>'
+        return '<span class="gw-muted" title="The point rules compare values alone; an open end is not shown">–</span>'
+    return f'<span title="{check.interval.level:.0%} confidence">{tables.span(check.interval, check)}</span>'
 
 
 def _evidence(item: wire.Evidence, link: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, cast
 
@@ -10,6 +11,9 @@ import streamlit as st
 from console import session
 from controlplane import wire
 from controlplane.core import errors
+
+# A verb of the client, its arguments, its options by name.
+_Question = tuple[str, tuple[Any, ...], tuple[tuple[str, Any], ...]]
 
 _STALE = "app_stale_since"
 _LINES = "app_lines"
@@ -28,6 +32,7 @@ def stale_since() -> datetime | None:
 def forget() -> None:
     """Drop all cached answers: after a change, or when somebody asks for fresh ones."""
     st.cache_data.clear()
+    _ask_shared.clear()
 
 
 def forget_reviews(model: str, number: int) -> None:
@@ -102,8 +107,10 @@ def evaluation(model: str, number: int) -> wire.Evaluation:
     return cast(wire.Evaluation, _read("evaluation", model, number))
 
 
-def performance(model: str, number: int) -> wire.Performance:
-    return cast(wire.Performance, _read("performance", model, number))
+def performance(model: str, number: int, run: str) -> wire.Performance:
+    """`run`: the version's newest load test by its tags, so that a newer one is asked for at once."""
+    question: _Question = ("performance", (model, number), ())
+    return cast(wire.Performance, _kept(question, lambda: _ask_shared(*question, run)))
 
 
 def calibrations() -> list[wire.Calibration]:
@@ -148,22 +155,25 @@ def replicas() -> list[wire.Replica]:
 
 
 def series(query: str, start: datetime, end: datetime, step_seconds: float) -> list[wire.Series]:
-    return cast(list[wire.Series], _read_seldom("metrics_range", query, start, end, step_seconds))
+    """Not kept for when the API is silent: a window that moves is another question each time, and would fill the memory."""
+    return cast(list[wire.Series], _ask_seldom("metrics_range", (query, start, end, step_seconds), ())[1])
 
 
 def _read(verb: str, *args: Any, **options: Any) -> Any:
-    return _kept((verb, args, tuple(sorted(options.items()))), is_seldom=False)
+    question = (verb, args, tuple(sorted(options.items())))
+    return _kept(question, lambda: _ask(*question))
 
 
 def _read_seldom(verb: str, *args: Any, **options: Any) -> Any:
-    return _kept((verb, args, tuple(sorted(options.items()))), is_seldom=True)
+    question = (verb, args, tuple(sorted(options.items())))
+    return _kept(question, lambda: _ask_seldom(*question))
 
 
-def _kept(question: tuple[Any, ...], *, is_seldom: bool) -> Any:
+def _kept(question: _Question, ask: Callable[[], tuple[datetime, Any]]) -> Any:
     """The cached answer; this visitor's last one when the API cannot be reached now."""
-    answers: dict[tuple[Any, ...], tuple[datetime, Any]] = st.session_state.setdefault("app_answers", {})
+    answers: dict[_Question, tuple[datetime, Any]] = st.session_state.setdefault("app_answers", {})
     try:
-        answers[question] = (_ask_seldom if is_seldom else _ask)(*question)
+        answers[question] = ask()
     except errors.Unreachable:
         if question not in answers:
             raise
@@ -178,4 +188,10 @@ def _ask(verb: str, args: tuple[Any, ...], options: tuple[tuple[str, Any], ...])
 
 @st.cache_data(ttl=60, max_entries=256, show_spinner=False)
 def _ask_seldom(verb: str, args: tuple[Any, ...], options: tuple[tuple[str, Any], ...]) -> tuple[datetime, Any]:
+    return session.now(), getattr(session.reader(), verb)(*args, **dict(options))
+
+
+@st.cache_resource(ttl=60, max_entries=32, show_spinner=False)
+def _ask_shared(verb: str, args: tuple[Any, ...], options: tuple[tuple[str, Any], ...], mark: str) -> tuple[datetime, Any]:  # noqa: ARG001 - part of the key
+    """For large bodies: all share one, which nobody can change, instead of a copy each. Another `mark` is another answer."""
     return session.now(), getattr(session.reader(), verb)(*args, **dict(options))

@@ -31,8 +31,13 @@ def what_it_takes(evaluation: wire.Evaluation) -> str:
     if trust is not None and trust.refusal:
         said = "".join(f"<li>{markup.text(line)}</li>" for line in (trust.refusal, *_mending(trust)))
     else:
-        said = "".join(_open(one) for one in tables.sentences(evaluation.verdict.reason))
+        said = open_checks(evaluation.verdict.reason)
     return card("What it would take to be sure", f'<ul class="gw-lines">{said}</ul>')
+
+
+def open_checks(reason: str) -> str:
+    """A line for each open check of an inconclusive verdict, with what would close it."""
+    return "".join(_open(one) for one in tables.sentences(reason))
 
 
 def judge_trust(evaluation: wire.Evaluation) -> str:
@@ -110,7 +115,7 @@ def _open(sentence: str) -> str:
     """What is open and what would close it; where its interval lies stands in the verdict, and here on hover."""
     name, found, rest = sentence.partition(" lies between ")
     needed = rest.partition("; ")[2]
-    name = name.replace(tables.DIFFERENCE, " difference")
+    name = f"{tables.bare_name(name)} {tables.of_both(name)}".strip()
     said = f"{markup.text(name)}: <strong>{markup.text(needed)}</strong>" if found and needed else markup.text(sentence)
     return f'<li title="{markup.text(sentence)}">{said}</li>'
 

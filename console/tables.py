@@ -11,8 +11,9 @@ from controlplane import wire
 from controlplane.core import spreadsheets
 
 NOTHING = "–"
-# How the gate names a check of a difference.
+# How a gate names a check of a difference.
 DIFFERENCE = ", candidate - live"
+_OF_BOTH = re.compile(r", candidate ([-/]) (?:live|baseline)$")
 METRICS = ("eval_loss", "perplexity", "a_rate", "c_rate", "refusal_rate", "p95_latency", "p95_ttft", "throughput")
 _ALIASES_OF = {
     "eval_loss": ("final_eval_loss", "eval_loss"),
@@ -38,9 +39,11 @@ _UNITS = {"a_rate": "%", "c_rate": "%", "refusal_rate": "%", "p95_latency": "s",
 
 
 def number(value: float | None, unit: str = "") -> str:
-    """Three significant digits and the unit; `%` takes a fraction of one; whole numbers stay whole."""
+    """Three significant digits and the unit; `%` takes a fraction of one, `x` is a factor; whole numbers stay whole."""
     if value is None or value != value:
         return NOTHING
+    if unit == "x":
+        return f"{value:.2f}×" if abs(value) < 10 else f"{value:.0f}×"
     if unit == "%":
         return f"{value * 100:.1f} %"
     text = f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
@@ -182,6 +185,40 @@ def sentence(reason: str) -> str:
     return reason.replace(">=", "≥").replace("<=", "≤")
 
 
+def bare_name(check_name: str) -> str:
+    """Without what it says of both sides: a panel or column that shows ratios or differences says so itself."""
+    return _OF_BOTH.sub("", check_name)
+
+
+def of_both(check_name: str) -> str:
+    """`ratio` or `difference` where a check compares two measured values, else empty."""
+    found = _OF_BOTH.search(check_name)
+    return {"-": "difference", "/": "ratio"}[found[1]] if found else ""
+
+
+def is_difference(check_name: str) -> bool:
+    return of_both(check_name) == "difference"
+
+
+def of_check(check: wire.Check, value: float | None) -> str:
+    """A value in the check's unit; a difference carries its sign."""
+    return signed(value, check.unit) if is_difference(check.name) else number(value, check.unit)
+
+
+def span(interval: wire.Interval, check: wire.Check) -> str:
+    """`low … high` in the check's unit, said once."""
+    low, high = of_check(check, interval.low), of_check(check, interval.high)
+    unit = "×" if high.endswith("×") else f" {high.rpartition(' ')[2]}"
+    return f"{low.removesuffix(unit)} … {high}"
+
+
+def measure_title(name: str) -> str:
+    """`p95_ttft_seconds` as `P95 TTFT`."""
+    percent, _, stem = name.removesuffix("_seconds").partition("_")
+    words = {"ttft": "TTFT", "token_gap": "between tokens", "inter_token": "between tokens"}.get(stem, stem.replace("_", " "))
+    return f"{percent.upper()} {words}"
+
+
 def tally(verdict: wire.Verdict) -> str:
     """How the checks went, in words; the reason itself when there are none."""
     unmet = [check for check in verdict.checks if check.outcome != "pass"]
@@ -198,6 +235,42 @@ def limit(verdict: wire.Verdict, words: str, against: str) -> float | None:
     return next(
         (check.limit for check in verdict.checks if words in check.name.lower() and check.against == against and check.unit == "s"), None
     )
+
+
+def factor(verdict: wire.Verdict, words: str) -> float | None:
+    """How many times the baseline's P95 of `latency` or `ttft` may be."""
+    return next(
+        (check.limit for check in verdict.checks if words in check.name.lower() and check.unit == "x" and "p95" in check.name.lower()), None
+    )
+
+
+def load_limits(verdict: wire.Verdict) -> dict[str, float]:
+    """The floors that each step of a sweep is held against, by the field of `wire.LoadPoint`."""
+    floors = {check.name.lower(): check.limit for check in verdict.checks if check.against == "floor"}
+    names = {"p95 latency": "p95_latency_seconds", "p95 ttft": "p95_ttft_seconds", "success rate": "success_rate"}
+    return {field: floors[name] for name, field in names.items() if name in floors}
+
+
+def sample_cells(role: str, sample: wire.Sample) -> dict[str, object]:
+    """One request in a table's row; times in seconds."""
+    return {
+        "Side": role,
+        "Due at (s)": round(sample.at_seconds, 3),
+        "Latency (s)": round(sample.total_seconds, 4),
+        "First token (s)": sample.first_token_seconds,
+        "Between tokens (s)": sample.gap_seconds,
+        "Tokens": sample.answer_tokens,
+        "Error": sample.error,
+        "Sent late (s)": sample.delay_seconds,
+        "Block": sample.block,
+        "Counted": sample.is_counted,
+        "Question": sample.row_id,
+    }
+
+
+def samples_csv(rows: Iterable[tuple[str, wire.Sample]]) -> str:
+    """Requests as they were recorded, times in seconds."""
+    return spreadsheets.to_csv(("role", *wire.Sample.model_fields), ({"role": role, **dict(sample)} for role, sample in rows))
 
 
 def paired(rows: Iterable[wire.GradedAnswer], comparisons: Iterable[wire.ComparedRow] = ()) -> list[dict[str, Any]]:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
-import streamlit as st
 from console_fakes import NOW, FakeClient
 
-from console import session
+from console import reads, session
 
 
 @pytest.fixture
@@ -17,9 +16,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClient]:
     client = FakeClient()
     monkeypatch.setattr(session, "connect", client.speaking_for)
     monkeypatch.setattr(session, "now", _now)
-    st.cache_data.clear()
+    reads.forget()
     yield client
-    st.cache_data.clear()
+    reads.forget()
 
 
 def _now() -> datetime:
