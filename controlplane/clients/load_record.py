@@ -34,9 +34,14 @@ class Record:
         return bool(self.stopped_by)
 
     def add(self, asked: timed_question.Asked) -> None:
-        """Read when the event loop comes back, one answer a round: the next request leaves before, and what came in is stamped before."""
+        """Read when the event loop comes back, one answer a round: the next request leaves before, and what came in is stamped before.
+
+        What has no answer to read counts at once, or a server that fails fast would be asked on and on.
+        """
         self._unread.append(asked)
-        if len(self._unread) == 1:
+        if not asked.has_answer:
+            self.read_all()
+        elif len(self._unread) == 1:
             asyncio.get_running_loop().call_soon(self._read_next)
 
     def read_all(self) -> None:
