@@ -40,7 +40,7 @@ class Reported:
 
 @dataclass(frozen=True)
 class Peer:
-    """`packages` go one after the other into an environment of its own; none for what our own has. `version` is what `command` runs."""
+    """`packages` go one after the other into an environment of its own; none for what our own has."""
 
     name: str
     packages: tuple[str, ...]
@@ -137,6 +137,7 @@ def _read_vllm(folder: Path) -> Reported:
 
 PEERS = (
     Peer("guidellm", ("torch==2.13.0", "guidellm==0.8.1"), _guidellm, _read_guidellm, OFFLINE),
-    Peer("aiperf", ("aiperf==0.13.0",), _aiperf, _read_aiperf, OFFLINE),
+    # Told to be offline it looks for the tokenizer in the hub's cache only, and not in its folder.
+    Peer("aiperf", ("aiperf==0.13.0",), _aiperf, _read_aiperf, {}),
     Peer("vllm bench serve", (), _vllm, _read_vllm, {**OFFLINE, "VLLM_CPU_OMP_THREADS_BIND": "nobind"}),
 )

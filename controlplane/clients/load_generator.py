@@ -38,7 +38,7 @@ def measure(
     api_key: str = "",
     on_progress: OnProgress = lambda _: None,
 ) -> latency.LoadTest:
-    """`run` in an event loop of its own, one that spends a quarter of asyncio's time on a piece of text."""
+    """`run` in an event loop of its own: uvloop's takes a third less CPU than asyncio's, and its stamps are closer to the wire."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(run(plan, address, prompts, rng, api_key=api_key, on_progress=on_progress))
 
@@ -58,7 +58,7 @@ async def run(
 
     Connections are open before a block begins, as those of a client that keeps them. It ends early (`stopped_by`) when the time is over,
     when the plan's precision is reached, or after `most_failures_in_a_row`: a server that is gone, or refuses everything, need not be
-    asked to the end.
+    asked to the end. What is in flight then still ends, or meets its deadline.
 
     Args:
         rng: draws the order of the questions and the times of an open loop.

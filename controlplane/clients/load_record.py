@@ -34,9 +34,15 @@ class Record:
         return bool(self.stopped_by)
 
     def add(self, asked: timed_question.Asked) -> None:
-        """To be read when the event loop comes back: whoever asked goes on first, so that reading delays no request."""
+        """Read when the event loop comes back, one answer a round: the next request leaves before, and what came in is stamped before.
+
+        What has no answer to read counts at once, or a server that fails fast would be asked on and on.
+        """
         self._unread.append(asked)
-        asyncio.get_running_loop().call_soon(self._read_one)
+        if not asked.has_answer:
+            self.read_all()
+        elif len(self._unread) == 1:
+            asyncio.get_running_loop().call_soon(self._read_next)
 
     def read_all(self) -> None:
         while self._unread:
@@ -66,9 +72,13 @@ class Record:
             return over
         return over + max(0.0, self.elapsed() - self.steady_from_seconds)
 
+    def _read_next(self) -> None:
+        if self._unread:
+            self._read_one()
+        if self._unread:
+            asyncio.get_running_loop().call_soon(self._read_next)
+
     def _read_one(self) -> None:
-        if not self._unread:
-            return
         sample = timed_question.sample(self._unread.popleft(), self._started)
         self.samples.append(sample)
         self._tallies[sample.role].add(sample)

@@ -68,7 +68,7 @@ class Server:
         return f"POST {self._path}{path} HTTP/1.1\r\n{self._head}Content-Length: {len(body)}\r\n\r\n".encode("ascii") + body
 
     async def exchange(self, request: bytes, deadline_seconds: float) -> Exchange:
-        """The answer, whole, or as much as came. Every failure is told in the exchange; cancelling it closes the connection.
+        """The answer, whole, or as much as came. Every failure is told in the exchange.
 
         A kept connection may be closed by the server just as it is used: then the request goes out once more, on a new one.
         """
@@ -148,8 +148,6 @@ class _Connection(asyncio.Protocol):
             return await self._waiting
         finally:
             deadline.cancel()
-            if self._waiting is not None:
-                self.abort()
 
     def abort(self) -> asyncio.Future[None]:
         """The future is done when the connection is gone."""

@@ -28,6 +28,10 @@ class Asked:
     ended_seconds: float
     exchange: timed_http.Exchange | None
 
+    @property
+    def has_answer(self) -> bool:
+        return self.exchange is not None and not self.exchange.failure and self.exchange.status < 300
+
 
 def body(plan: load_plan.Plan, slot: str, messages: Sequence[Mapping[str, str]]) -> bytes:
     """Greedy, streamed, with the server's own count of tokens at the end."""

@@ -53,7 +53,7 @@ class Block:
 
 @dataclass(frozen=True)
 class LoadTest:
-    """A whole test: samples in the order they were due, counted or not. `stopped_by`: `count`, `time` or `precision`."""
+    """A whole test: samples in the order they were due, counted or not. `stopped_by`: `count`, `time`, `precision` or `failures`."""
 
     samples: tuple[Sample, ...]
     blocks: tuple[Block, ...]

@@ -91,10 +91,10 @@ def test_a_sample_holds_what_the_stream_showed() -> None:
             assert (sample.error, sample.answer_tokens, sample.prompt_tokens, sample.finish_reason) == ("", 7, 11, "length")
             assert (sample.role, sample.block, sample.is_counted) == ("candidate", 0, True)
             assert sample.first_token_seconds is not None
-            (gap,) = sample.token_gaps_seconds
             assert sample.first_token_seconds >= 0.02 - EARLY_SECONDS
-            assert gap >= 0.01 - EARLY_SECONDS
-            assert sample.total_seconds >= sample.first_token_seconds + gap + 0.01 - EARLY_SECONDS
+            (gap,) = sample.token_gaps_seconds
+            assert 0 < gap < sample.total_seconds - sample.first_token_seconds
+            assert sample.total_seconds >= 0.04 - 3 * EARLY_SECONDS
         assert tested.stopped_by == "count"
         body = wire.asked[0]
         assert (body["model"], body["max_tokens"], body["temperature"], body["stream"]) == ("m-candidate", 5, 0.0, True)
@@ -225,7 +225,7 @@ def test_latency_of_an_open_loop_counts_from_when_a_request_was_due() -> None:
         assert [after.at_seconds - before.at_seconds for before, after in pairwise(samples)] == pytest.approx([0.01] * 5)
         assert samples[0].delay_seconds < 0.01
         for place, sample in enumerate(samples[1:], start=1):
-            assert sample.delay_seconds > 0.075 - 0.01 * place
+            assert sample.delay_seconds > 0.078 - 0.01 * (place + 1)
             assert sample.first_token_seconds is not None
             assert sample.total_seconds >= sample.first_token_seconds > sample.delay_seconds
 
@@ -323,7 +323,7 @@ def test_a_stream_that_sends_for_ever_is_a_timeout() -> None:
     async def test(wire: wire_server.Wire) -> None:
         piece = wire_server.chunk(wire_server.event(wire_server.text("2")))
         wire.reply = lambda number, body: (CHUNKED, *[piece, 0.005] * 1000)
-        tested = await run(wire.address, plan(loop=load_plan.ClosedLoop(8), deadline_seconds=0.03))
+        tested = await run(wire.address, plan(loop=load_plan.ClosedLoop(8), deadline_seconds=0.2))
         assert {sample.error for sample in tested.samples} == {"timeout"}
         assert all(sample.answer_tokens >= 1 for sample in tested.samples)
 
