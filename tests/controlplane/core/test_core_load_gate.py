@@ -188,15 +188,17 @@ def test_without_any_witness_it_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("deciding", "outcome", "other"), [(POINT, FAIL, "By interval rules: "), (INTERVAL, INCONCLUSIVE, "By point rules: fail.")]
+    ("deciding", "outcome", "other"), [(POINT, FAIL, (INTERVAL, INCONCLUSIVE)), (INTERVAL, INCONCLUSIVE, (POINT, FAIL))]
 )
-def test_what_the_other_rules_say_is_noted(deciding: evidence.RuleSet, outcome: evidence.Outcome, other: str) -> None:
+def test_what_the_other_rules_say_is_kept(
+    deciding: evidence.RuleSet, outcome: evidence.Outcome, other: tuple[evidence.RuleSet, evidence.Outcome]
+) -> None:
     test = run(Slot(1.2), Slot())
     sources = (source(test, latency.CANDIDATE), source(test, latency.LIVE))
     verdict = load_gate.decide(*sources, OWN, None, deciding, ("Of the caller.",))
     assert (verdict.rules, verdict.outcome) == (deciding, outcome)
     assert verdict.notes[0] == "Of the caller."
-    assert other in verdict.notes[-1]
+    assert [(one.rules, one.outcome) for one in verdict.others] == [other]
 
 
 def test_lowered_floors_and_correlated_requests_are_noted() -> None:

@@ -71,6 +71,7 @@ def decided(
             "--judge-name=a judge",
             "--data-source=s3://data/eval.jsonl",
             f"--output-dir={directory / 'out'}",
+            "--rules=point",
             *flags,
         ]
     )

@@ -278,7 +278,7 @@ def test_judging_ends_when_the_verdict_stands(tmp_path: Path, wrong: dict[str, i
 
 
 @pytest.mark.parametrize(
-    "flags", [["--looks=3"], ["--looks=3", "--rules=interval", "--reading=pairwise"], ["--looks=11", "--rules=interval"]]
+    "flags", [["--looks=3", "--rules=point"], ["--looks=3", "--rules=interval", "--reading=pairwise"], ["--looks=11", "--rules=interval"]]
 )
 def test_looks_that_no_rule_takes_are_refused_before_the_judge_is_asked(tmp_path: Path, flags: list[str]) -> None:
     judge = testing.FakeJudge(fault=errors.Refused("must not be asked"))

@@ -186,7 +186,7 @@ def registry_with(*versions: Sequence[str]) -> testing.FakeRegistry:
 
 def test_a_pass_is_recorded_with_its_evidence(tmp_path: Path) -> None:
     registry = registry_with(["staged", "eval-failed"])
-    outputs = decided(registry, tmp_path, graded_file(tmp_path, candidate=1))
+    outputs = decided(registry, tmp_path, graded_file(tmp_path, candidate=1), "--rules=point")
     assert (outputs["outcome"], outputs["version"], outputs["refusal-rate"]) == ("pass", 1, 1.0)
     assert outputs["a-rate"] == pytest.approx(11 / 12)
     assert registry.aliases["ops-qa"] == {"staged": 1, "eval-passed": 1}
@@ -222,10 +222,10 @@ def test_a_fail_moves_the_alias_and_stops_the_workflow(tmp_path: Path) -> None:
 
 def test_candidate_is_compared_with_live(tmp_path: Path) -> None:
     registry = registry_with(["live"], ["staged"])
-    outputs = decided(registry, tmp_path, graded_file(tmp_path, candidate=4, live=4))
+    outputs = decided(registry, tmp_path, graded_file(tmp_path, candidate=4, live=4), "--rules=point")
     assert (outputs["outcome"], outputs["live-a-rate"]) == ("pass", pytest.approx(8 / 12))
     with pytest.raises(job.GateNotPassed, match=r"A-rate is .* \(live\)"):
-        decided(registry, tmp_path, graded_file(tmp_path, candidate=1, live=0))
+        decided(registry, tmp_path, graded_file(tmp_path, candidate=1, live=0), "--rules=point")
 
 
 def test_a_live_version_without_answers_is_inconclusive_not_a_first_deploy(tmp_path: Path) -> None:
