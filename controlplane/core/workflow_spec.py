@@ -121,13 +121,18 @@ class Workflow:
 def resolve(workflow: Workflow, given: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> dict[str, str]:
     """Every parameter's value as text: given, else the profile's default, else the workflow's own.
 
+    Args:
+        defaults: of a profile, by `workflow:parameter` or, where several workflows share it, by `parameter`.
+
     Raises:
         InvalidInput: an unknown parameter, or a value out of its kind, choices or range.
     """
     for name in given:
         workflow.parameter(name)
     own = {parameter.name: parameter.default for parameter in workflow.parameters}
-    values = {**own, **{name: value for name, value in (defaults or {}).items() if name in own}, **given}
+    shared = {name: value for name, value in (defaults or {}).items() if name in own}
+    special = {name: defaults[f"{workflow.name}:{name}"] for name in own if f"{workflow.name}:{name}" in defaults} if defaults else {}
+    values = {**own, **shared, **special, **given}
     for parameter in workflow.parameters:
         values[parameter.name] = check_value(parameter, values[parameter.name])
     return values

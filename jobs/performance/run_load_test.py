@@ -165,6 +165,7 @@ def _announced(plan: load_plan.Plan) -> str:
 
 
 def _write(record: load_results.LoadRecord, output_dir: Path) -> None:
+    output_dir.mkdir(parents=True, exist_ok=True)
     job.write_atomically(output_dir / "samples.parquet", sample_table.to_parquet(record.samples))
     job.write_atomically(output_dir / "results.json", load_results.to_json(record))
 

@@ -41,8 +41,23 @@ VALUES = {
         "max-tokens": "8",
         "compare-base": "true",
     },
-    **{"min-a-rate": "0", "max-c-rate": "1", "min-refusal-rate": "0", "concurrency": "2", "max-concurrent": "4", "max-samples": "4"},
-    **{"min-throughput": "0.01", "max-p95-latency": "100", "max-p95-ttft": "100", "min-success-rate": "0.5", "prometheus-url": ""},
+    **{
+        "min-a-rate": "0",
+        "max-c-rate": "1",
+        "min-refusal-rate": "0",
+        "concurrency": "2",
+        "max-concurrent": "4",
+        "max-samples": "4",
+        "blocks": "2",
+    },
+    **{
+        "min-throughput": "0.01",
+        "max-p95-latency": "100",
+        "max-p95-ttft": "100",
+        "min-success-rate": "0.5",
+        "prometheus-url": "",
+        "rules": "point",
+    },
 }
 
 
