@@ -12,8 +12,6 @@ from controlplane.core import answer_stream, latency, load_plan
 
 PATHS = {load_plan.Endpoint.CHAT: "/v1/chat/completions", load_plan.Endpoint.COMPLETIONS: "/v1/completions"}
 FINISHED = ("stop", "length")
-# It was due, and never left: no place was free before its deadline, or before the test's end.
-NOT_SENT = "not sent"
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def sample(asked: Asked, started: float) -> latency.Sample:
     """`started`: the test's start on the exchange's clock."""
     exchange = asked.exchange
     if exchange is None:
-        return _failed(asked, NOT_SENT)
+        return _failed(asked, latency.NOT_SENT)
     reading = answer_stream.read(exchange.pieces)
     due = started + asked.due_seconds
     return latency.Sample(

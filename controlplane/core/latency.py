@@ -10,6 +10,8 @@ from datetime import datetime
 from controlplane.core import statistics
 
 CANDIDATE, LIVE = "candidate", "live"
+# Classes of failure that rules know: no server was found; it was due and never left, for no place was free in time.
+UNREACHED, NOT_SENT = "connection", "not sent"
 
 
 @dataclass(frozen=True)

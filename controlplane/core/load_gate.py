@@ -22,7 +22,6 @@ RULES = evidence.RuleSet.INTERVAL
 MAX_UNREACHED_RATE = 0.10
 MAX_UNREACHED_AT_END = 10
 # Classes of failure (`latency.Sample.error`): no connection was to be had; no request was sent.
-UNREACHED, UNSENT = "connection", "not sent"
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def evaluate(
 def unreached(sources: Sequence[load_measures.Source]) -> str:
     """Why requests that never reached the server decide nothing; empty when nearly all of them did, to the end."""
     for source in sources:
-        lost, sent = source.measured.failures.get(UNREACHED, 0), source.measured.requests
+        lost, sent = source.measured.failures.get(latency.UNREACHED, 0), source.measured.requests
         if lost > MAX_UNREACHED_RATE * sent or _is_gone(source.test):
             return (
                 f"{lost} of {sent} requests of the {source.role} found no server; at most {MAX_UNREACHED_RATE:.0%} may, and not the last "
@@ -109,8 +108,8 @@ def unreached(sources: Sequence[load_measures.Source]) -> str:
 
 def _is_gone(test: latency.LoadTest) -> bool:
     """A test ends early where nobody answers, so that few of its requests are lost to a server that has stopped."""
-    last = [sample.error for sample in test.samples if sample.error != UNSENT][-MAX_UNREACHED_AT_END:]
-    return len(last) == MAX_UNREACHED_AT_END and set(last) == {UNREACHED}
+    last = [sample.error for sample in test.samples if sample.error != latency.NOT_SENT][-MAX_UNREACHED_AT_END:]
+    return len(last) == MAX_UNREACHED_AT_END and set(last) == {latency.UNREACHED}
 
 
 def witnessed(verdict: evidence.Verdict, seen: witness.Witness | None) -> evidence.Verdict:

@@ -79,9 +79,10 @@ class Count:
 
 
 def claim_of(test: latency.LoadTest, most_in_flight: int | None = None) -> Claim:
-    """What a test's own samples say: all were sent, those without an error succeeded."""
+    """What a test's own samples say: those without an error succeeded, and all were sent but those that say otherwise."""
+    sent = sum(sample.error != latency.NOT_SENT for sample in test.samples)
     succeeded = sum(not sample.error for sample in test.samples)
-    return Claim(test.started_at, test.ended_at, len(test.samples), succeeded, most_in_flight)
+    return Claim(test.started_at, test.ended_at, sent, succeeded, most_in_flight)
 
 
 def foreign(claim: Claim, one: Witness) -> float | None:

@@ -18,7 +18,8 @@ _UNITS = {
     "throughput": "req/s",
     "tokens_per_second": "tokens/s",
     "success_rate": "%",
-    "goodput": "%",
+    "goodput": "req/s",
+    "goodput_share": "%",
 }
 _PREFIX = {latency.CANDIDATE: "", latency.LIVE: "baseline_"}
 

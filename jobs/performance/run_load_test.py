@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
         settings=plans.settings(plan, datasets.digest(text)),
         environment=found.environment,
         seed=found.seed,
-        sent=len(found.test.samples),
+        sent=found.sent,
         witness=found.witness,
         sweep=tuple(_sweep(target, sweep, found.seed, log)),
         faults=found.faults,
@@ -67,6 +67,7 @@ class Found:
     roots: Mapping[str, str]
     environment: Mapping[str, str]
     seed: int
+    sent: int
     witness: witness.Witness
     faults: tuple[str, ...]
 
@@ -92,7 +93,7 @@ def _measure(target: Target, plan: load_plan.Plan, arguments: argparse.Namespace
     )
     for note in seen.notes:
         log.warning(note)
-    return Found(test, roots, environment, seed, seen, _moved(plan, roots, roots_after))
+    return Found(test, roots, environment, seed, claim.sent, seen, _moved(plan, roots, roots_after))
 
 
 def _run(target: Target, plan: load_plan.Plan, seed: int, log: job.Log) -> latency.LoadTest:
