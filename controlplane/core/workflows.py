@@ -232,6 +232,7 @@ EVALUATION = Workflow(
         LEVEL,
         Parameter("looks", "1", "Looks at which judging may end early (interval).", Kind.INTEGER, minimum=1, maximum=10, is_advanced=True),
         Parameter("compare-base", "false", "Also ask the base model, to see what training gained.", Kind.FLAG),
+        Parameter("base-samples", "0", "Most questions to the base model; 0: all.", Kind.INTEGER, minimum=0, is_advanced=True),
         Parameter("mlflow-experiment", "vllm-lora-evaluation", "MLflow experiment of the evaluations.", is_advanced=True),
     ),
     steps=(
@@ -281,6 +282,7 @@ EVALUATION = Workflow(
                 "eval-file": Artifact("download-eval-data", "eval.jsonl"),
                 "role": Const("base"),
                 "allow-missing": Const("true"),
+                "max-samples": Param("base-samples"),
                 **_pass("compare-base", "model-name", "vllm-url", "max-concurrent", "max-tokens"),
             },
             needs=("download-eval-data",),

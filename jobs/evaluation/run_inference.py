@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +26,7 @@ class Rows(Protocol):
 
 def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     rows = questions.read(arguments.eval_file)
+    rows = replace(rows, offsets=rows.offsets[: arguments.max_samples or None])
     return infer(vllm_inference.VllmReplica(replica_set.first(arguments.vllm_url)), rows, arguments, log)
 
 
@@ -182,6 +183,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--role", choices=("candidate", "live", "base"), default="candidate", help="whose answers these are")
     result.add_argument("--vllm-url", default="http://vllm-service.ml-models:8000", help="vLLM server")
     result.add_argument("--max-concurrent", type=job.positive_integer, default=15, help="requests in flight")
+    result.add_argument("--max-samples", type=job.count, default=0, help="most questions; 0: all")
     result.add_argument("--max-tokens", type=job.positive_integer, default=48, help="longest answer in tokens")
     result.add_argument("--allow-missing", action="store_true", help="a slot that is not served is no error")
     result.add_argument("--compare-base", action="store_true", help="with --role=base and --allow-missing: do ask the base model")
