@@ -117,8 +117,9 @@ def summarize_role(test: LoadTest, role: str) -> LoadSummary:
     own = of_role(test, role)
     seconds, found = steady_seconds(own.blocks), answered(own.samples, own.blocks)
     summary = summarize(own.samples, seconds)
-    if seconds <= 0:
-        return summary
+    if seconds <= 0 or (summary.succeeded and not found):
+        # A block with no more requests than clients is never under its whole load.
+        return replace(summary, throughput=None, tokens_per_second=None)
     tokens = sum(sample.answer_tokens for sample in found)
     return replace(summary, throughput=len(found) / seconds, tokens_per_second=tokens / seconds)
 

@@ -25,7 +25,7 @@ SINGLE_FACT_SHARE = 0.3
 _CAUTIOUS = ("first other absent", "first second other")
 _BALANCED = ("first second other", "first second absent")
 _VALIDATION = ("first", "other", "first", "first", "absent", "first", "first", "other", "first", "first")
-# Refusals are counted on the unanswerable rows alone, so half must be such: 80 tell a difference of five points where none is lost.
+# Refusals are counted on the unanswerable rows alone, so half must be such: 110 tell a difference of five points, with one row to spare.
 _EVAL = ("first", "other", "first", "absent", "first", "other", "first", "other", "first", "other")
 
 
@@ -36,7 +36,7 @@ class Plan:
     train: int
     patterns: tuple[str, ...]
     validation: int = 44
-    eval: int = 160
+    eval: int = 220
 
 
 VERSIONS = {1: Plan(140, _CAUTIOUS), 2: Plan(280, _BALANCED)}

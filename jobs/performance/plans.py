@@ -34,12 +34,13 @@ def slots(served: Mapping[str, str], arguments: argparse.Namespace) -> tuple[loa
 def plan(arguments: argparse.Namespace, under_test: tuple[load_plan.Slot, ...], rows: int) -> load_plan.Plan:
     """Raises InvalidInput."""
     count = arguments.requests or min(arguments.max_samples or rows, rows)
+    turns = _turns(arguments, count)
     return load_plan.Plan(
         slots=under_test,
         loop=loop(arguments),
         max_tokens=arguments.max_tokens,
-        requests_per_block=-(-count // arguments.blocks),
-        blocks_per_slot=arguments.blocks,
+        requests_per_block=-(-count // turns),
+        blocks_per_slot=turns,
         endpoint=load_plan.Endpoint(arguments.endpoint),
         ramp_seconds=arguments.ramp_seconds,
         warmup_requests=arguments.warmup_requests,
@@ -47,6 +48,12 @@ def plan(arguments: argparse.Namespace, under_test: tuple[load_plan.Slot, ...], 
         max_seconds=arguments.max_seconds,
         precision=arguments.precision,
     )
+
+
+def _turns(arguments: argparse.Namespace, count: int) -> int:
+    """As many as wished, but each with the load whole for a while: twice as many requests as clients."""
+    clients = arguments.concurrency if arguments.loop == "closed" else 1
+    return int(min(arguments.blocks, max(1, count // (2 * clients))))
 
 
 def loop(arguments: argparse.Namespace) -> load_plan.ClosedLoop | load_plan.OpenLoop:

@@ -99,3 +99,17 @@ def test_a_role_is_summarized_over_its_own_steady_windows() -> None:
     assert (found.throughput, found.tokens_per_second) == (pytest.approx(0.3), pytest.approx(3.0))
     assert latency.summarize_role(test, latency.LIVE).p50_latency_seconds == 9.0
     assert latency.summarize_role(replace(test, samples=(), blocks=()), latency.LIVE).throughput is None
+
+
+def test_a_block_that_was_never_whole_tells_no_throughput() -> None:
+    """As many requests as clients: all begin at once, and none is answered before the last began."""
+    samples = tuple(latency.Sample(n / 1000, 0.5, 1.0, 8) for n in range(4))
+    test = latency.LoadTest(
+        samples,
+        (latency.Block(0, "candidate", 0.0, 0.003, 1.003),),
+        datetime(2026, 1, 1, tzinfo=UTC),
+        datetime(2026, 1, 1, tzinfo=UTC),
+        "count",
+    )
+    found = latency.summarize_role(test, "candidate")
+    assert (found.succeeded, found.p95_latency_seconds, found.throughput, found.tokens_per_second) == (4, 1.0, None, None)
