@@ -88,9 +88,12 @@ def command_line(process: ProcessHandle) -> list[str]:
 
 
 def is_alive(process: ProcessHandle) -> bool:
-    """Whether it runs. A zombie has ended; a process that took over the pid is another one."""
-    if exit_code(process) is not None:
-        return False
+    """Whether it runs. A zombie has ended; a process that took over the pid is another one.
+
+    Of a child of ours its exit code decides: its first thread may be a zombie while others still end, and then it has none.
+    """
+    if process in _children:
+        return exit_code(process) is None
     try:
         found = psutil.Process(process.pid)
         return _is_same(found, process) and bool(found.status() != psutil.STATUS_ZOMBIE)
