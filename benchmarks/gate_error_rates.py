@@ -27,7 +27,7 @@ from concurrent import futures
 from dataclasses import asdict, dataclass
 
 import numpy
-from scipy import stats
+import simulated
 
 from controlplane.core import evidence, gates, interval_gate, intervals, judging, row_order, sequential
 
@@ -102,29 +102,9 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Share:
-    """`part` of `whole`, with one-sided 95% bounds (Clopper and Pearson 1934, Biometrika 26:404)."""
-
-    part: int
-    whole: int
-
-    @property
-    def value(self) -> float:
-        return self.part / self.whole
-
-    @property
-    def low(self) -> float:
-        return float(stats.binomtest(self.part, self.whole, alternative="greater").proportion_ci(0.95, method="exact").low)
-
-    @property
-    def high(self) -> float:
-        return float(stats.binomtest(self.part, self.whole, alternative="less").proportion_ci(0.95, method="exact").high)
-
-
-@dataclass(frozen=True)
 class Result:
     cell: Cell
-    shares: dict[str, Share]
+    shares: dict[str, simulated.Share]
     saved: float
 
 
@@ -141,7 +121,7 @@ def measure(cell: Cell) -> Result:
         **{name: [getattr(one, name) for one in trials] for name in (*ALONE, *COVERAGE)},
     }
     saved = 1 - sum(one.judged_rows for one in trials) / (cell.rows * cell.trials)
-    return Result(cell, {name: Share(sum(found), cell.trials) for name, found in flags.items()}, saved)
+    return Result(cell, {name: simulated.Share(sum(found), cell.trials) for name, found in flags.items()}, saved)
 
 
 def chunks(trials: int) -> Iterator[int]:

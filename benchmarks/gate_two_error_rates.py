@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy
+import simulated
 from scipy import signal, stats
 
 from controlplane.core import drift, estimates, evidence, gates, latency, load_gate, load_measures, percentiles, throughput
@@ -116,29 +117,9 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Share:
-    """`part` of `whole`, with one-sided 95% bounds (Clopper and Pearson 1934, Biometrika 26:404)."""
-
-    part: int
-    whole: int
-
-    @property
-    def value(self) -> float:
-        return self.part / self.whole
-
-    @property
-    def low(self) -> float:
-        return float(stats.binomtest(self.part, self.whole, alternative="greater").proportion_ci(0.95, method="exact").low)
-
-    @property
-    def high(self) -> float:
-        return float(stats.binomtest(self.part, self.whole, alternative="less").proportion_ci(0.95, method="exact").high)
-
-
-@dataclass(frozen=True)
 class Result:
     cell: Cell
-    shares: dict[str, Share]
+    shares: dict[str, simulated.Share]
 
 
 def measure(cell: Cell) -> Result:
@@ -146,7 +127,7 @@ def measure(cell: Cell) -> Result:
     generator = numpy.random.default_rng([cell.seed, cell.requests, worlds.index(cell.world), KINDS.index(cell.kind)])
     one_trial = {"P95": p95_trials, "throughput": throughput_trials, "gate": gate_trials}[cell.kind]
     trials = [trial for size in chunks(cell.trials) for trial in one_trial(generator, cell, size)]
-    return Result(cell, {name: Share(sum(trial[name] for trial in trials), cell.trials) for name in trials[0]})
+    return Result(cell, {name: simulated.Share(sum(trial[name] for trial in trials), cell.trials) for name in trials[0]})
 
 
 KINDS = ("P95", "throughput", "gate")

@@ -23,7 +23,7 @@ def made(
     roots: tuple[str, str] = ("/adapters/ops-qa/1-000000000000", "/adapters/ops-qa/1-000000000000"),
     sweep: Sequence[float] = (),
     faults: tuple[str, ...] = (),
-) -> load_results.LoadRecord:
+) -> load_results.LoadResults:
     """One block of each side, `concurrency` requests at a time; each first token comes after a quarter of its latency."""
     sides = {latency.CANDIDATE: candidate, **({latency.LIVE: live} if live else {})}
     samples: list[latency.Sample] = []
@@ -35,7 +35,7 @@ def made(
         blocks.append(latency.Block(number, role, start, ended, ended))
     test = latency.LoadTest(tuple(samples), tuple(blocks), START, START + timedelta(minutes=2), "count")
     names = {latency.CANDIDATE: ("ops-qa-candidate", roots[0]), latency.LIVE: ("ops-qa-live", roots[1])}
-    return load_results.LoadRecord(
+    return load_results.LoadResults(
         test=test,
         slots={role: load_results.Slot(*names[role]) for role in sides},
         settings={"loop": "closed", "concurrency": str(concurrency), "endpoint": "chat", "max_tokens": "24", "questions": "sha"},
@@ -48,7 +48,7 @@ def made(
     )
 
 
-def written(record: load_results.LoadRecord, folder: Path) -> list[str]:
+def written(record: load_results.LoadResults, folder: Path) -> list[str]:
     """The arguments by which `perf_decision` finds it."""
     (folder / "results.json").write_text(load_results.to_json(record))
     (folder / "samples.parquet").write_bytes(sample_table.to_parquet(record.samples))

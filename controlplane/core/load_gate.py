@@ -118,13 +118,21 @@ def witnessed(verdict: evidence.Verdict, seen: witness.Witness | None) -> eviden
     source = seen.source if seen else "The server"
     if agreement is witness.Agreement.CONTAMINATED:
         reason = f"{source} counted more requests than the test sent: somebody else loaded the server. Test again while it is idle."
-        return _undecided(verdict, reason)
+        return undecided(verdict, reason)
     found = {
         witness.Agreement.AGREES: (),
         witness.Agreement.MISSING: (f"{source} counted fewer requests than succeeded, so it is no second witness.",),
         witness.Agreement.UNKNOWN: ("No count of the server's own confirms that the load was the test's alone.",),
     }[agreement]
     return replace(verdict, notes=(*verdict.notes, *found))
+
+
+def undecided(verdict: evidence.Verdict, reason: str) -> evidence.Verdict:
+    """Inconclusive, with what it would be otherwise; an error stays one."""
+    if verdict.outcome is evidence.Outcome.ERROR:
+        return verdict
+    believed = f"Were it to count: {verdict.outcome}. {verdict.reason}"
+    return replace(verdict, outcome=evidence.Outcome.INCONCLUSIVE, reason=reason, notes=(*verdict.notes, believed))
 
 
 def floors(own: load_measures.Measured, thresholds: gates.LoadThresholds) -> list[Measured]:
@@ -173,14 +181,6 @@ def outcome(found: estimates.Estimate, limit: Limit) -> evidence.Outcome:
     if evidence.holds(worst, limit.comparison, limit.value):
         return evidence.Outcome.PASS
     return evidence.Outcome.INCONCLUSIVE if evidence.holds(best, limit.comparison, limit.value) else evidence.Outcome.FAIL
-
-
-def _undecided(verdict: evidence.Verdict, reason: str) -> evidence.Verdict:
-    """An error stays one."""
-    if verdict.outcome is evidence.Outcome.ERROR:
-        return verdict
-    believed = f"Were it to count: {verdict.outcome}. {verdict.reason}"
-    return replace(verdict, outcome=evidence.Outcome.INCONCLUSIVE, reason=reason, notes=(*verdict.notes, believed))
 
 
 def _correlated(own: load_measures.Measured) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from controlplane.core import errors, latency, witness
+from controlplane.core import errors, latency, sample_table, witness
 
 SWEEP = "sweep"
 
@@ -30,7 +30,7 @@ class SweepStep:
 
 
 @dataclass(frozen=True)
-class LoadRecord:
+class LoadResults:
     """A whole load test.
 
     `settings`: what must be equal where two tests are compared. `environment`: as `serving_environment` reads it. `sent`: requests in
@@ -54,7 +54,7 @@ class LoadRecord:
         return (*self.test.samples, *steps)
 
 
-def to_json(record: LoadRecord) -> str:
+def to_json(record: LoadResults) -> str:
     """All but the samples."""
     body = {
         **_test(record.test),
@@ -70,7 +70,12 @@ def to_json(record: LoadRecord) -> str:
     return json.dumps(body, indent=2)
 
 
-def from_json(text: str, samples: Sequence[latency.Sample]) -> LoadRecord:
+def from_files(results: str, samples: bytes) -> LoadResults:
+    """A test as `results.json` and `samples.parquet` keep it. Raises InvalidInput."""
+    return from_json(results, sample_table.from_parquet(samples))
+
+
+def from_json(text: str, samples: Sequence[latency.Sample]) -> LoadResults:
     """What `to_json` wrote, with the samples it left out.
 
     Raises:
@@ -78,7 +83,7 @@ def from_json(text: str, samples: Sequence[latency.Sample]) -> LoadRecord:
     """
     try:
         body = json.loads(text)
-        return LoadRecord(
+        return LoadResults(
             test=_test_from(body, [sample for sample in samples if sample.role != SWEEP]),
             slots={role: Slot(slot["name"], slot["root"]) for role, slot in body["slots"].items()},
             settings=body["settings"],

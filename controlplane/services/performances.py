@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from controlplane import ports, wire
-from controlplane.core import errors, evidence, latency, load_results, sample_table, statistics, witness
+from controlplane.core import errors, evidence, latency, load_results, statistics, witness
 from controlplane.services import verdicts
 
 # The measures that a reader compares, with their units; each is a metric of the run, the baseline's with a prefix.
@@ -54,10 +54,9 @@ def shown(tracking: ports.Tracking, run: ports.TrackedRun, verdict: evidence.Ver
     )
 
 
-def _record(tracking: ports.Tracking, run_id: str) -> load_results.LoadRecord:
+def _record(tracking: ports.Tracking, run_id: str) -> load_results.LoadResults:
     try:
-        samples = sample_table.from_parquet(tracking.artifact(run_id, "samples.parquet"))
-        return load_results.from_json(tracking.artifact(run_id, "results.json").decode(), samples)
+        return load_results.from_files(tracking.artifact(run_id, "results.json").decode(), tracking.artifact(run_id, "samples.parquet"))
     except (errors.InvalidInput, UnicodeDecodeError) as fault:
         reason = f"the load test of run {run_id} cannot be read: {fault}"
         raise errors.OutsideError("MLflow", "its artifacts", reason, hint="Run the performance workflow again.") from fault

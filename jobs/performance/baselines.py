@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controlplane import ports
-from controlplane.core import adapters, errors, evidence, latency, lifecycle, load_results, sample_table, serving_environment
+from controlplane.core import adapters, evidence, latency, lifecycle, load_results, serving_environment
+
+_TAG = "environment."
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ def find(
     registry: ports.Registry,
     tracking: ports.Tracking,
     version: ports.Version,
-    record: load_results.LoadRecord,
+    record: load_results.LoadResults,
     arguments: argparse.Namespace,
 ) -> Baseline:
     """Live in the same test, else the newest passed test of live under the same load on the same environment."""
@@ -41,7 +44,7 @@ def find(
     return _stored(tracking, version.model, live, record, arguments.mlflow_experiment)
 
 
-def wrong_versions(registry: ports.Registry, version: ports.Version, record: load_results.LoadRecord) -> tuple[str, ...]:
+def wrong_versions(registry: ports.Registry, version: ports.Version, record: load_results.LoadResults) -> tuple[str, ...]:
     """Slots that answered with another version than the registry says; such a test says nothing of this one."""
     expected = {latency.CANDIDATE: version}
     live = registry.model(version.model).aliases.get(lifecycle.Alias.LIVE)
@@ -56,26 +59,30 @@ def wrong_versions(registry: ports.Registry, version: ports.Version, record: loa
     return tuple(found)
 
 
-def _stored(tracking: ports.Tracking, model: str, live: int, record: load_results.LoadRecord, experiment: str) -> Baseline:
+def _stored(tracking: ports.Tracking, model: str, live: int, record: load_results.LoadResults, experiment: str) -> Baseline:
     tags = {"model": model, "version": str(live), "gate": evidence.Gate.PERFORMANCE.value, "outcome": evidence.Outcome.PASS.value}
-    refused = ""
-    for run in tracking.search(experiment, tags):
-        try:
-            found = read(tracking, run.id)
-        except (errors.InvalidInput, errors.NotFound):
-            continue
-        if found.settings != record.settings:
-            continue
-        if other := serving_environment.differences(record.environment, found.environment):
-            refused = refused or f" Run {run.id[:8]} of it is no baseline, for it was elsewhere: {'; '.join(other)}."
-            continue
-        note = f"Baseline: version {live}, stored MLflow run {run.id[:8]}."
-        return Baseline(note, "stored", found.test, latency.CANDIDATE, run.id, live)
+    alike = [run for run in tracking.search(experiment, tags) if record.settings.items() <= run.parameters.items()]
+    elsewhere = {run.id: serving_environment.differences(record.environment, environment_of(run)) for run in alike}
+    for run in alike:
+        if not elsewhere[run.id]:
+            note = f"Baseline: version {live}, stored MLflow run {run.id[:8]}."
+            return Baseline(note, "stored", _test(tracking, run.id), latency.CANDIDATE, run.id, live)
+    if alike:
+        run_id, other = alike[0].id[:8], "; ".join(elsewhere[alike[0].id])
+        return Baseline(f"Run {run_id} of live version {live} is no baseline, for it was elsewhere: {other}. Only the floors decide.")
     load = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in record.settings.items() if name != "questions")
-    return Baseline(f"Live version {live} has no passed load test like this one ({load}), so only the floors decide.{refused}")
+    return Baseline(f"Live version {live} has no passed load test like this one ({load}), so only the floors decide.")
 
 
-def read(tracking: ports.Tracking, run_id: str) -> load_results.LoadRecord:
-    """A stored test. Raises InvalidInput or NotFound where the run holds none."""
-    samples = sample_table.from_parquet(tracking.artifact(run_id, "samples.parquet"))
-    return load_results.from_json(tracking.artifact(run_id, "results.json").decode(), samples)
+def environment_tags(environment: Mapping[str, str]) -> dict[str, str]:
+    """By which `environment_of` finds it on a run."""
+    return {f"{_TAG}{name}": value for name, value in environment.items()}
+
+
+def environment_of(run: ports.TrackedRun) -> dict[str, str]:
+    return {name.removeprefix(_TAG): value for name, value in run.tags.items() if name.startswith(_TAG)}
+
+
+def _test(tracking: ports.Tracking, run_id: str) -> latency.LoadTest:
+    results, samples = (tracking.artifact(run_id, name) for name in ("results.json", "samples.parquet"))
+    return load_results.from_files(results.decode(), samples).test

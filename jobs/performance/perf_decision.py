@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy
@@ -19,7 +19,6 @@ from controlplane.core import (
     load_gate,
     load_measures,
     load_results,
-    sample_table,
     saturation,
     workflow_parameters,
 )
@@ -46,7 +45,8 @@ def decide(registry: ports.Registry, tracking: ports.Tracking, arguments: argpar
     other = load_measures.measure(baseline.test, baseline.role, thresholds, generator) if baseline.test else None
     notes = (baseline.note, *_notes(record))
     verdict = load_gate.decide(candidate, other, thresholds, record.witness, evidence.RuleSet(arguments.rules), notes)
-    verdict = _standing(verdict, (*baselines.wrong_versions(registry, version, record), *record.faults))
+    if faults := (*baselines.wrong_versions(registry, version, record), *record.faults):
+        verdict = load_gate.undecided(verdict, " ".join(faults))
     verdicts.report(log, verdict)
     proof = verdicts.Evidence(
         experiment=arguments.mlflow_experiment,
@@ -64,10 +64,9 @@ def decide(registry: ports.Registry, tracking: ports.Tracking, arguments: argpar
     return verdicts.finish(verdict, {"mlflow-run": run_id, "version": version.number, "baseline-run": baseline.run_id, **shown})
 
 
-def read(arguments: argparse.Namespace) -> load_results.LoadRecord:
+def read(arguments: argparse.Namespace) -> load_results.LoadResults:
     """Raises InvalidInput."""
-    samples = sample_table.from_parquet(records.read_bytes(arguments.samples_file))
-    return load_results.from_json(records.read_text(arguments.results_file), samples)
+    return load_results.from_files(records.read_text(arguments.results_file), records.read_bytes(arguments.samples_file))
 
 
 def _thresholds(arguments: argparse.Namespace) -> gates.LoadThresholds:
@@ -83,22 +82,14 @@ def _thresholds(arguments: argparse.Namespace) -> gates.LoadThresholds:
     )
 
 
-def _notes(record: load_results.LoadRecord) -> tuple[str, ...]:
+def _notes(record: load_results.LoadResults) -> tuple[str, ...]:
     concurrency = int(record.settings.get("concurrency", REFERENCE_CONCURRENCY))
     if concurrency < REFERENCE_CONCURRENCY:
         return (f"Lowered: concurrency {concurrency} instead of {REFERENCE_CONCURRENCY}.",)
     return ()
 
 
-def _standing(verdict: evidence.Verdict, faults: tuple[str, ...]) -> evidence.Verdict:
-    """A test of something else than the version decides nothing; an error stays one."""
-    if not faults or verdict.outcome is evidence.Outcome.ERROR:
-        return verdict
-    believed = f"Were it to count: {verdict.outcome}. {verdict.reason}"
-    return replace(verdict, outcome=evidence.Outcome.INCONCLUSIVE, reason=" ".join(faults), notes=(*verdict.notes, believed))
-
-
-def _how(arguments: argparse.Namespace, record: load_results.LoadRecord) -> dict[str, object]:
+def _how(arguments: argparse.Namespace, record: load_results.LoadResults) -> dict[str, object]:
     return {"rules": arguments.rules, "baseline": arguments.baseline, "seed": record.seed, "stopped_by": record.test.stopped_by}
 
 
@@ -108,7 +99,7 @@ def _metrics(candidate: load_measures.Source, baseline: load_measures.Source | N
     return {**load_measures.metrics(candidate, thresholds), **{f"baseline_{name}": value for name, value in other.items()}}
 
 
-def _witness_metrics(record: load_results.LoadRecord) -> dict[str, float]:
+def _witness_metrics(record: load_results.LoadResults) -> dict[str, float]:
     seen = record.witness
     edges = {
         f"{name}_{edge}": value
@@ -120,7 +111,7 @@ def _witness_metrics(record: load_results.LoadRecord) -> dict[str, float]:
     return {f"server_{name}": float(value) for name, value in {**counted, **edges, **seen.values}.items()}
 
 
-def _tags(version: ports.Version, baseline: baselines.Baseline, record: load_results.LoadRecord, data_version: str) -> dict[str, str]:
+def _tags(version: ports.Version, baseline: baselines.Baseline, record: load_results.LoadResults, data_version: str) -> dict[str, str]:
     return {
         "digest": version.digest,
         "dataset": version.tags.get("dataset", ""),
@@ -130,11 +121,11 @@ def _tags(version: ports.Version, baseline: baselines.Baseline, record: load_res
         "baseline-run": baseline.run_id,
         "baseline-version": str(baseline.version or ""),
         "witness": record.witness.agreement.value,
-        **{f"environment.{name}": value for name, value in record.environment.items()},
+        **baselines.environment_tags(record.environment),
     }
 
 
-def _files(record: load_results.LoadRecord, thresholds: gates.LoadThresholds, arguments: argparse.Namespace) -> list[Path]:
+def _files(record: load_results.LoadResults, thresholds: gates.LoadThresholds, arguments: argparse.Namespace) -> list[Path]:
     """Copies under the names by which readers of the MLflow run know them."""
     own = arguments.output_dir
     own.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy
@@ -35,20 +35,11 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     replica = vllm_inference.VllmReplica(replica_set.first(arguments.vllm_url))
     plan = plans.plan(arguments, plans.slots(_roots(replica), arguments), len(rows))
     sweep = plans.sweep(arguments, plan)
-    target = Target(replica, [load_generator.Prompt(row.id, prompts.messages(row.question, row.context)) for row in rows])
+    questions = [load_generator.Prompt(row.id, prompts.messages(row.question, row.context)) for row in rows]
+    target = Target(replica, questions, datasets.digest(text))
     log.info(_announced(plan), slots={slot.role: slot.name for slot in plan.slots})
-    found = _measure(target, plan, arguments, log)
-    record = load_results.LoadRecord(
-        test=found.test,
-        slots={slot.role: load_results.Slot(slot.name, found.roots[slot.name]) for slot in plan.slots},
-        settings=plans.settings(plan, datasets.digest(text)),
-        environment=found.environment,
-        seed=found.seed,
-        sent=found.sent,
-        witness=found.witness,
-        sweep=tuple(_sweep(target, sweep, found.seed, log)),
-        faults=found.faults,
-    )
+    record = _measure(target, plan, arguments, log)
+    record = replace(record, sweep=tuple(_sweep(target, sweep, record.seed, log)))
     _write(record, arguments.output_dir)
     return _outputs(record)
 
@@ -59,21 +50,11 @@ class Target:
 
     replica: vllm_inference.VllmReplica
     prompts: Sequence[load_generator.Prompt]
+    questions_digest: str
 
 
-@dataclass(frozen=True)
-class Found:
-    test: latency.LoadTest
-    roots: Mapping[str, str]
-    environment: Mapping[str, str]
-    seed: int
-    sent: int
-    witness: witness.Witness
-    faults: tuple[str, ...]
-
-
-def _measure(target: Target, plan: load_plan.Plan, arguments: argparse.Namespace, log: job.Log) -> Found:
-    """The test between two looks at the server."""
+def _measure(target: Target, plan: load_plan.Plan, arguments: argparse.Namespace, log: job.Log) -> load_results.LoadResults:
+    """The test between two looks at the server, without the sweep."""
     replica, seed = target.replica, arguments.seed or secrets.randbits(31)
     environment = {**replica.environment(), "device": arguments.device or device.name(replica.address)}
     server_view.settle(arguments.prometheus_url, arguments.prometheus_matcher)
@@ -93,7 +74,16 @@ def _measure(target: Target, plan: load_plan.Plan, arguments: argparse.Namespace
     )
     for note in seen.notes:
         log.warning(note)
-    return Found(test, roots, environment, seed, claim.sent, seen, _moved(plan, roots, roots_after))
+    return load_results.LoadResults(
+        test=test,
+        slots={slot.role: load_results.Slot(slot.name, roots[slot.name]) for slot in plan.slots},
+        settings=plans.settings(plan, target.questions_digest),
+        environment=environment,
+        seed=seed,
+        sent=claim.sent,
+        witness=seen,
+        faults=_moved(plan, roots, roots_after),
+    )
 
 
 def _run(target: Target, plan: load_plan.Plan, seed: int, log: job.Log) -> latency.LoadTest:
@@ -165,13 +155,13 @@ def _announced(plan: load_plan.Plan) -> str:
     return f"Loading {names} with {plan.counted_requests} requests, {load}{turns}."
 
 
-def _write(record: load_results.LoadRecord, output_dir: Path) -> None:
+def _write(record: load_results.LoadResults, output_dir: Path) -> None:
     output_dir.mkdir(parents=True, exist_ok=True)
     job.write_atomically(output_dir / "samples.parquet", sample_table.to_parquet(record.samples))
     job.write_atomically(output_dir / "results.json", load_results.to_json(record))
 
 
-def _outputs(record: load_results.LoadRecord) -> dict[str, object]:
+def _outputs(record: load_results.LoadResults) -> dict[str, object]:
     summary = latency.summarize_role(record.test, latency.CANDIDATE)
     return {
         "p95-latency": summary.p95_latency_seconds,

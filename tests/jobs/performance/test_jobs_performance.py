@@ -33,7 +33,7 @@ def roots(registry: testing.FakeRegistry, candidate: int, live: int = 1) -> tupl
     return one, other
 
 
-def decided(registry: testing.FakeRegistry, folder: Path, record: load_results.LoadRecord, *flags: str) -> dict[str, object]:
+def decided(registry: testing.FakeRegistry, folder: Path, record: load_results.LoadResults, *flags: str) -> dict[str, object]:
     arguments = perf_decision.parser().parse_args([*made_load_tests.written(record, folder), *flags, f"--output-dir={folder / 'out'}"])
     return dict(perf_decision.decide(registry, registry.tracking, arguments, LOG))
 
