@@ -39,15 +39,17 @@ PASSED_SUFFIXES = ("_proxy", "_PROXY")
 WITHHELD = ("GATEWRIGHT_API_TOKEN",)
 
 # $1 is the job's directory, the rest its command. `ln` makes `started` whole or not at all, and only once: of two shells with the same key
-# the second ends here. The empty trap keeps the shell alive to write the exit status while the command itself receives SIGTERM as usual.
+# the second ends here. From then on the job may be asked to stop, which reaches `ln` and `mv` as well: so `started` itself tells who won,
+# a command that was stopped before it began does not begin, and the shell lives to write the exit status.
 _LAUNCHER = """
 job=$1; shift
+stopped=; trap 'stopped=1' TERM INT HUP
 printf '%s\\n' "$$" > "$job/started.$$" || exit 125
-ln "$job/started.$$" "$job/started" 2>/dev/null; won=$?
+ln "$job/started.$$" "$job/started" 2>/dev/null
 rm -f "$job/started.$$"
-[ "$won" -eq 0 ] || exit 125
-trap : TERM INT HUP
-"$@"; code=$?
+read -r owner < "$job/started" && [ "$owner" = "$$" ] || exit 125
+if [ -z "$stopped" ]; then "$@"; code=$?; else code=143; fi
+trap '' TERM INT HUP
 printf '%s\\n' "$code" > "$job/exit_code.new" && mv "$job/exit_code.new" "$job/exit_code"
 """
 

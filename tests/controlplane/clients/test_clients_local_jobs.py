@@ -114,6 +114,20 @@ def test_two_shells_with_one_key_run_one_job(plane: Callable[..., local_jobs.Loc
     assert executor.status(KEY).is_running
 
 
+def test_a_job_stopped_before_its_command_began_ends_as_stopped(plane: Callable[..., local_jobs.LocalJobs], tmp_path: Path) -> None:
+    folder = tmp_path / "jobs" / KEY
+    folder.mkdir(parents=True)
+    stopping_ln = tmp_path / "bin" / "ln"
+    stopping_ln.parent.mkdir()
+    stopping_ln.write_text('#!/bin/sh\n/bin/ln "$@"; kill -TERM 0\n')
+    stopping_ln.chmod(0o755)
+    command = ("/bin/sh", "-c", local_jobs._LAUNCHER, "job", str(folder), "touch", str(tmp_path / "ran"))
+    shell = processes.start(command, log=tmp_path / "log", env={"PATH": f"{stopping_ln.parent}:{os.environ['PATH']}"})
+    assert processes.wait_until(lambda: not processes.is_alive(shell), DEADLINE_SECONDS)
+    assert plane().status(KEY).exit_code == 143
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_deaf_job_is_killed_ten_seconds_after_the_request(plane: Callable[..., local_jobs.LocalJobs], clock: Clock) -> None:
     executor = plane()
     executor.start(_spec("--deaf"))
