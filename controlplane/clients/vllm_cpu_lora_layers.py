@@ -7,21 +7,25 @@ from typing import Any
 import torch
 from vllm.lora.punica_wrapper import punica_cpu
 
+from controlplane.clients import packed_lora
+
 
 class GroupedLora(punica_cpu.PunicaWrapperCPU):  # type: ignore[misc] # vLLM's extension point is a subclass
     """Adds `x @ A.T @ B.T * scale` for each adapter in the batch to that adapter's tokens, and nothing to base-model tokens."""
 
-    groups: list[tuple[int, torch.Tensor | None]]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.slots: tuple[int, ...] = ()
+        self.is_of_slot: dict[int, torch.Tensor] | None = None
+        self.packed: dict[tuple[int, tuple[int, ...]], tuple[tuple[int, ...], packed_lora.Packed | None]] = {}
 
     def update_metadata(self, *args: Any, **kwargs: Any) -> None:
-        """Called once per step: notes which tokens belong to which adapter slot. None stands for all of them."""
+        """Called once per step: notes which adapter slots the batch has, and which tokens are whose."""
         super().update_metadata(*args, **kwargs)
         indices = self.token_lora_indices
-        slots = indices.unique().tolist()
-        if len(slots) == 1:
-            self.groups = [(slots[0], None)] if slots[0] >= 0 else []
-        else:
-            self.groups = [(slot, (indices == slot).nonzero().flatten()) for slot in slots if slot >= 0]
+        found = indices.unique().tolist()
+        self.slots = tuple(slot for slot in found if slot >= 0)
+        self.is_of_slot = {slot: (indices == slot).float()[:, None] for slot in self.slots} if len(found) > 1 else None
 
     def add_lora_linear(
         self,
@@ -34,18 +38,22 @@ class GroupedLora(punica_cpu.PunicaWrapperCPU):  # type: ignore[misc] # vLLM's e
         **_kwargs: Any,
     ) -> None:
         """In place. x: [tokens, in]; y: [tokens, sum(output_slices)]; A: [slots, 1, rank, in]; B: [slots, 1, out, rank]."""
-        x, y = x.view(-1, x.shape[-1]), y.view(-1, y.shape[-1])
-        for slot, tokens in self.groups:
-            inputs = x if tokens is None else x[tokens]
-            parts = [
-                (inputs @ a[slot, 0].T) @ b[slot, 0].T[:, :width]
-                for a, b, width in zip(lora_a_stacked, lora_b_stacked, output_slices, strict=True)
-            ]
-            change = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-            if tokens is None:
-                y.add_(change, alpha=scale)
-            else:
-                y.index_add_(0, tokens, change, alpha=scale)
+        if not self.slots:
+            return
+        packed = self._packed(lora_a_stacked, lora_b_stacked, output_slices)
+        if packed is not None:
+            packed_lora.add(packed, y.view(-1, y.shape[-1]), x.view(-1, x.shape[-1]), scale, self.is_of_slot)
+
+    def _packed(
+        self, a: tuple[torch.Tensor, ...], b: tuple[torch.Tensor, ...], output_slices: tuple[int, ...]
+    ) -> packed_lora.Packed | None:
+        """This layer's matrices, packed anew when vLLM has written other weights into any slot since."""
+        key = (id(a), self.slots)
+        versions = tuple(one._version for one in (*a, *b))
+        known = self.packed.get(key)
+        if known is None or known[0] != versions:
+            known = self.packed[key] = (versions, packed_lora.pack(self.slots, a, b, output_slices))
+        return known[1]
 
     def add_lora_logits(
         self, y: torch.Tensor, x: torch.Tensor, lora_a_stacked: torch.Tensor, lora_b_stacked: torch.Tensor, scale: float, **_kwargs: Any
