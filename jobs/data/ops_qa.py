@@ -39,7 +39,7 @@ class Plan:
     eval: int = 220
 
 
-VERSIONS = {1: Plan(140, _CAUTIOUS), 2: Plan(280, _BALANCED)}
+VERSIONS = {1: Plan(140, _CAUTIOUS), 2: Plan(200, _BALANCED)}
 
 
 def build(version: int) -> dict[str, list[datasets.Row]]:
