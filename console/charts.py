@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from console import figures, tables, theme
+from console import figures, readable, tables, theme
 from controlplane import wire
 
 
@@ -18,7 +18,7 @@ def checks(verdict: wire.Verdict, colours: theme.Palette) -> go.Figure:
     figure.add_scatter(
         y=[_named(check) for check in shown],
         x=[100 * _ratio(check.value, check.limit) for check in shown],
-        text=[tables.number(check.value, check.unit) for check in shown],
+        text=[readable.number(check.value, check.unit) for check in shown],
         textposition="top center",
         mode="markers+text",
         marker={
@@ -274,7 +274,7 @@ def _difference_look(one: wire.Difference, colours: theme.Palette) -> tuple[str,
 
 def _named(check: wire.Check) -> str:
     source = "" if check.against == "floor" else f" ({check.against})"
-    return f"{check.name} {tables.comparison(check.comparison)} {tables.number(check.limit, check.unit)}{source}"
+    return f"{check.name} {tables.comparison(check.comparison)} {readable.number(check.limit, check.unit)}{source}"
 
 
 def _ratio(value: float | None, limit: float) -> float:

@@ -8,7 +8,7 @@ import numpy
 import plotly.graph_objects as go
 import plotly.subplots
 
-from console import figures, load_series, tables, theme
+from console import figures, load_series, readable, theme
 from controlplane import wire
 
 _SIDES = ("live", "candidate")
@@ -131,7 +131,7 @@ def _percentile_line(
 ) -> None:
     is_candidate = side == "candidate"
     p95 = load_series.quantile(values, 0.95) or 0.0
-    label = f"P95 {names[side]} {tables.seconds(p95)}"
+    label = f"P95 {names[side]} {readable.seconds(p95)}"
     _line(
         figure, p95, label, figures.side_colour(side, colours), "solid" if is_candidate else "dot", top - 0.11 * (not is_candidate), colours
     )
@@ -150,9 +150,9 @@ def _limit_lines(
     for place, (name, limit) in enumerate(limits.items() if known else ()):
         height = top - 0.12 * place
         if limit <= reach:
-            _line(figure, limit, f"{name} {tables.seconds(limit)}", colours.bad, "dash", height, colours)
+            _line(figure, limit, f"{name} {readable.seconds(limit)}", colours.bad, "dash", height, colours)
         else:
-            words = f"{name} {tables.seconds(limit)} →"
+            words = f"{name} {readable.seconds(limit)} →"
             figure.add_annotation(
                 text=words, xref="paper", yref="paper", x=1, y=height, showarrow=False, xanchor="right", font={"color": colours.bad}
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from console import load_series, markup, surety, tables, theme
+from console import load_series, markup, readable, surety, tables, theme
 from controlplane import wire
 
 _OUTCOMES = {
@@ -48,12 +48,12 @@ def answer(performance: wire.Performance) -> str:
 def _why(verdict: wire.Verdict) -> str:
     """How the checks went; the reason itself where they are not it."""
     if verdict.outcome != "pass" and all(check.outcome == "pass" for check in verdict.checks):
-        return tables.sentence(verdict.reason)
+        return readable.sentence(verdict.reason)
     return tables.tally(verdict)
 
 
 def _basis(performance: wire.Performance) -> str:
-    sent = tables.count(sum(sample.is_counted for sample in performance.samples), "request")
+    sent = readable.count(sum(sample.is_counted for sample in performance.samples), "request")
     beside = f" beside v{performance.baseline_version}" if performance.baseline_version else ", with no baseline"
     turns = {"alternated": ", turn by turn in one test", "stored": ", which an earlier test had loaded"}.get(performance.baseline, "")
     how = ", with confidence intervals" if performance.verdict.rules == "interval" else ""
@@ -95,7 +95,7 @@ def _baseline(performance: wire.Performance) -> str:
     run = f" (MLflow run {markup.identifier(performance.baseline_run)})" if performance.baseline_run else ""
     if performance.baseline == "alternated":
         turns = len(performance.blocks)
-        blocks = f", {tables.count(turns, 'block')}" if turns else ""
+        blocks = f", {readable.count(turns, 'block')}" if turns else ""
         return f"{markup.role('live', version)} alternated with the candidate in this very test{blocks}: both met the same server."
     if performance.baseline == "stored":
         link = f'<a href="performance?model={markup.text(performance.model)}&version={version}" target="_self">Gate 2 of v{version}</a>'
@@ -110,8 +110,8 @@ def _baseline(performance: wire.Performance) -> str:
 def _load(performance: wire.Performance) -> str:
     given = performance.load or _older_load(performance.parameters)
     uncounted = sum(not sample.is_counted for sample in (*performance.samples, *performance.baseline_samples))
-    warm = f"; {tables.count(uncounted, 'warm-up request')} not counted" if uncounted else ""
-    took = tables.seconds((performance.ended_at - performance.at).total_seconds())
+    warm = f"; {readable.count(uncounted, 'warm-up request')} not counted" if uncounted else ""
+    took = readable.seconds((performance.ended_at - performance.at).total_seconds())
     return f"<strong>{markup.text(given or 'load not recorded')}</strong>, in {took}{warm}"
 
 
@@ -131,7 +131,7 @@ def by_rules(performance: wire.Performance) -> str:
     """The deciding rules first, then what the others would say."""
     verdict = performance.verdict
     rows = [_rule(verdict.rules, verdict.outcome, "This one decides.")]
-    rows += [_rule(one.rules, one.outcome, tables.sentence(one.reason)) for one in performance.others]
+    rows += [_rule(one.rules, one.outcome, readable.sentence(one.reason)) for one in performance.others]
     return surety.card("By other rules", markup.table(("Ruled", "Says"), rows))
 
 
@@ -174,12 +174,12 @@ def _value_title(name: str) -> str:
 
 def _value(name: str, value: float) -> str:
     if name.endswith("_seconds"):
-        return tables.seconds(value)
+        return readable.seconds(value)
     if name.endswith(_SHARES):
-        return tables.number(value, "%")
+        return readable.number(value, "%")
     if name.endswith("_bytes"):
-        return tables.size(round(value))
-    return tables.number(value, "W" if name.endswith("_watts") else "")
+        return readable.size(round(value))
+    return readable.number(value, "W" if name.endswith("_watts") else "")
 
 
 def measures(
@@ -218,7 +218,7 @@ def _measure_title(name: str) -> str:
 def _measure(found: wire.Measure | None) -> str:
     """Times below a second in milliseconds, value and interval alike."""
     if found is None:
-        return tables.NOTHING
+        return readable.NOTHING
     is_short = found.unit == "s" and found.value is not None and found.value < 1
     scale, unit = (1000.0, "ms") if is_short else (1.0, found.unit)
     value = f"<strong>{markup.text(_scaled(found.value, scale, unit))}</strong>"
@@ -230,7 +230,7 @@ def _measure(found: wire.Measure | None) -> str:
 
 
 def _scaled(value: float | None, scale: float, unit: str) -> str:
-    return tables.number(None if value is None else value * scale, unit)
+    return readable.number(None if value is None else value * scale, unit)
 
 
 def limits(verdict: wire.Verdict, measured: load_series.Measured, sides: Mapping[str, load_series.Values]) -> dict[str, float]:
@@ -241,7 +241,7 @@ def limits(verdict: wire.Verdict, measured: load_series.Measured, sides: Mapping
     }
     factor, live = tables.factor(verdict, measured.words), load_series.quantile(sides.get("live", load_series.NONE), 0.95)
     if factor is not None and live is not None:
-        found[f"{tables.number(factor, 'x')} live's P95"] = factor * live
+        found[f"{readable.number(factor, 'x')} live's P95"] = factor * live
     return {name: limit for name, limit in found.items() if limit is not None}
 
 
@@ -256,10 +256,10 @@ def saturation(points: Sequence[wire.LoadPoint], limits: Mapping[str, float], un
     top = max(points, key=lambda point: point.load)
     if best is None:
         lowest = min(points, key=lambda point: point.load)
-        return f"Not even {tables.number(lowest.load)} {unit} stay within the limits."
-    more = f" At {tables.number(_next(points, best).load)} it no longer does." if best.load < top.load else " No higher load was tried."
-    rate = f", {tables.number(best.throughput)} answers/s" if best.throughput is not None else ""
-    return f"Up to {tables.number(best.load)} {unit} ({tables.seconds(best.p95_latency_seconds)} P95{rate}) the limits are met.{more}"
+        return f"Not even {readable.number(lowest.load)} {unit} stay within the limits."
+    more = f" At {readable.number(_next(points, best).load)} it no longer does." if best.load < top.load else " No higher load was tried."
+    rate = f", {readable.number(best.throughput)} answers/s" if best.throughput is not None else ""
+    return f"Up to {readable.number(best.load)} {unit} ({readable.seconds(best.p95_latency_seconds)} P95{rate}) the limits are met.{more}"
 
 
 def _next(points: Sequence[wire.LoadPoint], best: wire.LoadPoint) -> wire.LoadPoint:
@@ -275,14 +275,14 @@ def timeline(performance: wire.Performance) -> str:
     every = sum(map(len, sides.values()))
     thinned = f"{drawn:,} of {every:,} requests are drawn, the slowest among them; lines and rates are of all." if drawn < every else ""
     late = max((sample.delay_seconds for samples in sides.values() for sample in samples), default=0.0)
-    delayed = f"Requests left up to {tables.seconds(late)} late: the sender fell behind, and latency counts that." if late > 0.01 else ""
+    delayed = f"Requests left up to {readable.seconds(late)} late: the sender fell behind, and latency counts that." if late > 0.01 else ""
     lines = "Lines: P95 (solid) and P50 (dotted) over about 40 requests."
     return " ".join(part for part in (lines, *failed, delayed, own, thinned) if part)
 
 
 def _failed(samples: Sequence[wire.Sample]) -> str:
     count = sum(bool(sample.error) for sample in samples)
-    return f"{tables.count(count, 'request')} failed" if count else "every request succeeded"
+    return f"{readable.count(count, 'request')} failed" if count else "every request succeeded"
 
 
 def _has_own_clock(performance: wire.Performance) -> bool:

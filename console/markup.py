@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from console import tables, theme
+from console import readable, tables, theme
 from controlplane import wire
 
 _OUTCOMES = {
@@ -80,19 +80,19 @@ def role(name: str, version: int | None = None) -> str:
 def when(at: datetime | None, now: datetime) -> str:
     """A relative time with the exact one on hover."""
     stamp = f' datetime="{at.isoformat()}"' if at else ""
-    return f'<time{stamp} title="{text(tables.exact(at))}">{text(tables.ago(at, now))}</time>'
+    return f'<time{stamp} title="{text(readable.exact(at))}">{text(readable.ago(at, now))}</time>'
 
 
 def who(actor: str, interface: str) -> str:
-    return f'<span class="gw-who">{text(actor or tables.NOTHING)} <span class="gw-muted">{text(interface)}</span></span>'
+    return f'<span class="gw-who">{text(actor or readable.NOTHING)} <span class="gw-muted">{text(interface)}</span></span>'
 
 
 def identifier(value: str, length: int = 8) -> str:
     """A short id; a click copies the whole one."""
     if not value:
-        return f'<span class="gw-muted">{tables.NOTHING}</span>'
+        return f'<span class="gw-muted">{readable.NOTHING}</span>'
     hover = f"{value} (click to copy)"
-    return f'<code class="gw-id" data-copy="{text(value)}" title="{text(hover)}">{text(tables.short(value, length))}</code>'
+    return f'<code class="gw-id" data-copy="{text(value)}" title="{text(hover)}">{text(readable.short(value, length))}</code>'
 
 
 def headline(question: str, answer: str, tone: str = "accent") -> str:
@@ -158,7 +158,7 @@ def verdict(verdict: wire.Verdict, title: str, footer: Sequence[str] = (), *, is
         f'<section class="{kind} gw-edge-{tone}"><header><span class="gw-mark gw-{tone}" aria-hidden="true">{icon}</span>'
         f'<div><div class="gw-question">{text(title)}</div><div class="gw-outcome gw-ink-{tone}">{word}</div></div>'
         f'<span class="gw-badge gw-broken" title="How the checks are decided">rules: {text(verdict.rules)}</span></header>'
-        f'<p class="gw-why">{text(tables.sentence(verdict.reason))}</p>{_checks(verdict.checks)}'
+        f'<p class="gw-why">{text(readable.sentence(verdict.reason))}</p>{_checks(verdict.checks)}'
         + (f'<ul class="gw-notes">{notes}</ul>' if notes else "")
         + (f"<footer>{' · '.join(footer)}</footer>" if footer else "")
         + "</section>"
@@ -184,7 +184,7 @@ def steps(run: wire.Run, now: datetime) -> str:
 
 def progress(share: float, label: str, seconds_left: float | None = None) -> str:
     """A bar with percentage and time left where it is known."""
-    left = f"about {tables.seconds(seconds_left)} left" if seconds_left is not None else ""
+    left = f"about {readable.seconds(seconds_left)} left" if seconds_left is not None else ""
     width = f"{100 * max(0.0, min(1.0, share)):.0f}"
     return (
         f'<div class="gw-progress" role="progressbar" aria-valuenow="{width}" aria-valuemin="0" aria-valuemax="100">'
@@ -251,7 +251,7 @@ def _checks(checks: Sequence[wire.Check]) -> str:
             f"<strong>{tables.of_check(check, check.value)}</strong>",
             _interval(check),
             _limit(check),
-            f'<span class="{"gw-ink-bad" if (check.margin or 0) < 0 else ""}">{tables.signed(check.margin, check.unit)}</span>',
+            f'<span class="{"gw-ink-bad" if (check.margin or 0) < 0 else ""}">{readable.signed(check.margin, check.unit)}</span>',
         )
         for check in checks
     ]
@@ -283,13 +283,13 @@ def _evidence(item: wire.Evidence, link: str) -> str:
     trail = " · ".join(part for part in (source, anchor) if part)
     return (
         f'<li><span class="gw-mark gw-{tone}" aria-hidden="true">{icon}</span><div><strong>{text(item.title)}</strong> '
-        f'<span class="gw-ink-{tone}">{word}</span><br>{text(tables.sentence(item.reason))}<div class="gw-muted">{trail}</div></div></li>'
+        f'<span class="gw-ink-{tone}">{word}</span><br>{text(readable.sentence(item.reason))}<div class="gw-muted">{trail}</div></div></li>'
     )
 
 
 def _node(step: wire.Step, now: datetime) -> str:
     tone = theme.STATE_TONES.get(step.state, "broken")
-    taken = tables.seconds(tables.duration(step, now)) if step.started_at else "not started"
+    taken = readable.seconds(tables.duration(step, now)) if step.started_at else "not started"
     attempt = f" · attempt {step.attempt}" if step.attempt > 1 else ""
     bar = ""
     if step.state == "running" and step.progress is not None and step.progress.total > 0:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 import plotly.subplots
 
-from console import figures, load_series, tables, theme
+from console import figures, load_series, readable, tables, theme
 from controlplane import wire
 
 
@@ -25,7 +25,7 @@ def saturation(
         _sweep_line(figure, 1, shown, axis, unit, f"{name} {words}", [getattr(point, field) for point in shown], ink, dash, "s")
         if field in limits:
             line = {"color": ink, "width": 2, "dash": "dash"}
-            label = f"limit {words} {tables.seconds(limits[field])}"
+            label = f"limit {words} {readable.seconds(limits[field])}"
             figure.add_hline(
                 y=limits[field], line=line, row=1, col=1, annotation_text=label, annotation_position="top left", annotation_font_color=ink
             )
@@ -60,7 +60,7 @@ def witness(seen: wire.Witness, exact: Mapping[str, float | None], colours: them
     reach = 1.25 * max((value or 0.0 for _, bounds, own in shown for value in (bounds.low, bounds.interpolated, own)), default=1.0)
     for row, (_, bounds, _) in zip(rows, shown, strict=True):
         high = reach * 1.1 if bounds.high is None else bounds.high
-        open_end = " and more" if bounds.high is None else f" to {tables.seconds(bounds.high)}"
+        open_end = " and more" if bounds.high is None else f" to {readable.seconds(bounds.high)}"
         figure.add_scatter(
             x=[bounds.low, high],
             y=[row, row],
@@ -69,7 +69,7 @@ def witness(seen: wire.Witness, exact: Mapping[str, float | None], colours: them
             name="surely within",
             legendgroup="bounds",
             showlegend=row == rows[0],
-            hovertemplate=f"{tables.seconds(bounds.low)}{open_end}<extra></extra>",
+            hovertemplate=f"{readable.seconds(bounds.low)}{open_end}<extra></extra>",
         )
     marks = (
         ("histogram_quantile's guess", [bounds.interpolated for _, bounds, _ in shown], "diamond-open", colours.unsure),
@@ -87,6 +87,11 @@ def witness(seen: wire.Witness, exact: Mapping[str, float | None], colours: them
     figure.update_xaxes(title_text="seconds", rangemode="tozero", zeroline=False)
     figure.update_yaxes(autorange="reversed", gridcolor="rgba(0,0,0,0)", ticksuffix="  ")
     return figures.or_empty(figure, shown, colours, "The server's histograms have nothing of this time.")
+
+
+def _load_in_words(point: wire.LoadPoint, unit: str) -> str:
+    requests = readable.count(point.requests, "request")
+    return f"{readable.number(point.load)} {unit}, {readable.number(point.throughput)} answers/s, {requests}"
 
 
 def _place(point: wire.LoadPoint, axis: str) -> float | None:
@@ -111,10 +116,7 @@ def _sweep_line(
         mode="lines+markers",
         name=name,
         line={"color": ink, "width": 2.5, "dash": dash},
-        customdata=[
-            f"{tables.number(point.load)} {unit}, {tables.number(point.throughput)} answers/s, {tables.count(point.requests, 'request')}"
-            for point in points
-        ],
+        customdata=[_load_in_words(point, unit) for point in points],
         hovertemplate=f"{name} %{{y:.3g}} {value_unit} at %{{customdata}}<extra></extra>",
         row=1,
         col=column,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from console import markup, tables, theme
+from console import markup, readable, tables, theme
 from controlplane import wire
 
 _READINGS = {"pointwise": "grades", "pairwise": "pairs"}
@@ -37,7 +37,7 @@ def what_it_takes(evaluation: wire.Evaluation) -> str:
 
 def open_checks(reason: str) -> str:
     """A line for each open check of an inconclusive verdict, with what would close it."""
-    return "".join(_open(one) for one in tables.sentences(reason))
+    return "".join(_open(one) for one in readable.sentences(reason))
 
 
 def judge_trust(evaluation: wire.Evaluation) -> str:
@@ -50,19 +50,19 @@ def by_rules(evaluation: wire.Evaluation) -> str:
     """Each reading by each set of rules, the one that decides first."""
     verdict = evaluation.verdict
     rows = [_rule(evaluation.reading, verdict.rules, verdict.outcome, "This one decides.")]
-    rows += [_rule(one.reading, one.rules, one.outcome, tables.sentence(one.reason)) for one in evaluation.others]
+    rows += [_rule(one.reading, one.rules, one.outcome, readable.sentence(one.reason)) for one in evaluation.others]
     return card("By other readings and rules", markup.table(("Read and ruled by", "Says"), rows))
 
 
 def pairwise_line(found: wire.Pairwise) -> str:
     """All comparisons together, in words; `orders` tells of one."""
     unread = f", {found.unread} unread" if found.unread else ""
-    wins = f"candidate preferred on {tables.count(found.wins, 'row')}, live on {found.losses}, {found.ties} ties{unread}"
+    wins = f"candidate preferred on {readable.count(found.wins, 'row')}, live on {found.losses}, {found.ties} ties{unread}"
     interval = found.interval
     if found.net is None or interval is None:
         return wins
-    low, high = (tables.signed(bound, "%") for bound in (interval.low, interval.high))
-    return f"{wins}; net {tables.signed(found.net, '%')} ({interval.level:.0%} interval {low} … {high})"
+    low, high = (readable.signed(bound, "%") for bound in (interval.low, interval.high))
+    return f"{wins}; net {readable.signed(found.net, '%')} ({interval.level:.0%} interval {low} … {high})"
 
 
 def orders(compared: wire.ComparedRow) -> str:
@@ -81,14 +81,14 @@ def records(evaluation: wire.Evaluation) -> list[tuple[str, str]]:
     if data is not None:
         columns = ", ".join(f"{name} ({kind})" for name, kind in data.columns.items())
         pairs = [
-            ("Eval set", f"{markup.text(data.name)}, {tables.count(data.rows, 'row')}"),
+            ("Eval set", f"{markup.text(data.name)}, {readable.count(data.rows, 'row')}"),
             ("Source", markup.text(data.source)),
             ("Digest", markup.identifier(data.digest, 12)),
             ("Columns", markup.text(columns)),
         ]
     pairs += [
         ("Judge", markup.text(evaluation.judge)),
-        ("Judge's identity", markup.text(evaluation.judge_identity or tables.NOTHING)),
+        ("Judge's identity", markup.text(evaluation.judge_identity or readable.NOTHING)),
         ("Judge's wording", markup.identifier(evaluation.judge_prompt_digest, 12)),
         ("MLflow run", markup.identifier(evaluation.mlflow_run)),
     ]
@@ -143,10 +143,10 @@ def _agreement(found: wire.JudgesAgreement | None) -> list[str]:
 def _order_and_length(found: wire.Pairwise | None) -> list[str]:
     if found is None or found.consistency is None:
         return []
-    order = f"Asked about {tables.count(found.asked, 'row')} in both orders, it says the same on <strong>{found.consistency:.0%}</strong>"
+    order = f"Asked about {readable.count(found.asked, 'row')} in both orders, it says the same on <strong>{found.consistency:.0%}</strong>"
     torn = "" if found.first_share is None else f"; torn, it took the first answer in {found.first_share:.0%}"
-    length = f"Candidate's answers are {tables.characters(found.mean_length_difference)} than live's"
-    winners = "" if found.winner_excess is None else f", those that won {tables.characters(found.winner_excess)} than those that lost"
+    length = f"Candidate's answers are {readable.characters(found.mean_length_difference)} than live's"
+    winners = "" if found.winner_excess is None else f", those that won {readable.characters(found.winner_excess)} than those that lost"
     return [order + torn, length + winners, *(f"{_mark('unsure')} {markup.text(caution)}" for caution in found.cautions)]
 
 

@@ -1,4 +1,4 @@
-"""Values as people read them: numbers with units, times, durations, ids, and rows of tables. Pure; reads no clock (`now` is handed in)."""
+"""What the API answers as rows, cells and sentences of a page. Pure; reads no clock (`now` is handed in)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from console import readable
 from controlplane import wire
 from controlplane.core import spreadsheets
 
-NOTHING = "–"
 # How a gate names a check of a difference.
 DIFFERENCE = ", candidate - live"
 _OF_BOTH = re.compile(r", candidate ([-/]) (?:live|baseline)$")
@@ -38,79 +38,6 @@ _TITLES = {
 _UNITS = {"a_rate": "%", "c_rate": "%", "refusal_rate": "%", "p95_latency": "s", "p95_ttft": "s", "throughput": "req/s"}
 
 
-def number(value: float | None, unit: str = "") -> str:
-    """Three significant digits and the unit; `%` takes a fraction of one, `x` is a factor; whole numbers stay whole."""
-    if value is None or value != value:
-        return NOTHING
-    if unit == "x":
-        return f"{value:.2f}×" if abs(value) < 10 else f"{value:.0f}×"
-    if unit == "%":
-        return f"{value * 100:.1f} %"
-    text = f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
-    return f"{text} {unit}".strip()
-
-
-def signed(value: float | None, unit: str = "") -> str:
-    """A difference with its sign; a share's difference is in percentage points."""
-    if value is None or value != value:
-        return NOTHING
-    text = f"{abs(value) * 100:.1f} pp" if unit == "%" else number(round(abs(value), 3), unit)
-    sign = "±" if text.split()[0] in ("0", "0.0") else "+" if value > 0 else "−"
-    return f"{sign}{text}"
-
-
-def seconds(value: float | None) -> str:
-    """A duration: `340 ms`, `2.4 s`, `3 min 20 s`, `1 h 5 min`."""
-    if value is None or value != value:
-        return NOTHING
-    if value < 1:
-        return f"{value * 1000:.0f} ms" if value >= 0.001 else "< 1 ms"
-    if value < 60:
-        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
-    whole = round(value)
-    if whole < 3600:
-        return _two(whole // 60, "min", whole % 60, "s")
-    if whole < 86400:
-        return _two(whole // 3600, "h", whole % 3600 // 60, "min")
-    return _two(whole // 86400, "d", whole % 86400 // 3600, "h")
-
-
-def ago(at: datetime | None, now: datetime) -> str:
-    """How long ago, in the coarsest unit that fits."""
-    if at is None:
-        return NOTHING
-    passed = (now - at).total_seconds()
-    if passed < 0:
-        return f"in {seconds(-passed)}"
-    for size, unit in ((86400 * 2, "days"), (3600, "h"), (60, "min")):
-        if passed >= size:
-            return f"{int(passed // (86400 if unit == 'days' else size))} {unit} ago"
-    return "just now" if passed < 5 else f"{int(passed)} s ago"
-
-
-def exact(at: datetime | None) -> str:
-    return NOTHING if at is None else f"{at:%Y-%m-%d %H:%M:%S} {at.tzname() or ''}".strip()
-
-
-def short(identifier: str, length: int = 8) -> str:
-    """The head of a long id; a readable one stays whole."""
-    is_readable = "-" in identifier and len(identifier) <= 24
-    return identifier if is_readable or len(identifier) <= length + 4 else identifier[:length]
-
-
-def size(count_bytes: int) -> str:
-    value = float(count_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.3g} {unit}"
-        value /= 1000
-    raise AssertionError("unreachable")
-
-
-def count(value: int, noun: str, plural: str = "") -> str:
-    return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
-
-
 def metric(metrics: Mapping[str, float], name: str) -> float | None:
     """One of METRICS out of a version's metrics, under whichever name it was recorded."""
     return next((metrics[key] for key in _ALIASES_OF[name] if key in metrics), None)
@@ -121,7 +48,7 @@ def metric_title(name: str) -> str:
 
 
 def metric_text(metrics: Mapping[str, float], name: str) -> str:
-    return number(metric(metrics, name), _UNITS.get(name, ""))
+    return readable.number(metric(metrics, name), _UNITS.get(name, ""))
 
 
 def metric_unit(name: str) -> str:
@@ -148,8 +75,8 @@ def version_rows(versions: Sequence[wire.Version], now: datetime) -> list[dict[s
             "Version": f"v{version.number}",
             "Aliases": [alias_text(alias) for alias in version.aliases],
             **{metric_title(name): _scaled(version.metrics, name) for name in METRICS},
-            "Data": version.tags.get("data-version", version.tags.get("data_version", NOTHING)),
-            "Created": ago(version.created_at, now),
+            "Data": version.tags.get("data-version", version.tags.get("data_version", readable.NOTHING)),
+            "Created": readable.ago(version.created_at, now),
             "Digest": version.digest[:12],
         }
         for version in sorted(versions, key=lambda version: -version.number)
@@ -165,8 +92,8 @@ def version_differences(first: wire.VersionDetail, second: wire.VersionDetail) -
     """(what, first's, second's, differs) over metrics and parameters of two versions."""
     pairs = [(metric_title(n), metric_text(first.version.metrics, n), metric_text(second.version.metrics, n)) for n in METRICS]
     names = sorted({*first.parameters, *second.parameters})
-    pairs += [(name, first.parameters.get(name, NOTHING), second.parameters.get(name, NOTHING)) for name in names]
-    return [(name, left, right, left != right) for name, left, right in pairs if (left, right) != (NOTHING, NOTHING)]
+    pairs += [(name, first.parameters.get(name, readable.NOTHING), second.parameters.get(name, readable.NOTHING)) for name in names]
+    return [(name, left, right, left != right) for name, left, right in pairs if (left, right) != (readable.NOTHING, readable.NOTHING)]
 
 
 def is_regression(live_grade: str, candidate_grade: str) -> bool:
@@ -178,11 +105,6 @@ def is_regression(live_grade: str, candidate_grade: str) -> bool:
 def comparison(sign: str) -> str:
     """A comparison as it is printed."""
     return {"<=": "≤", ">=": "≥"}.get(sign, sign)
-
-
-def sentence(reason: str) -> str:
-    """A verdict's reason with its comparisons as they are printed."""
-    return reason.replace(">=", "≥").replace("<=", "≤")
 
 
 def bare_name(check_name: str) -> str:
@@ -202,7 +124,7 @@ def is_difference(check_name: str) -> bool:
 
 def of_check(check: wire.Check, value: float | None) -> str:
     """A value in the check's unit; a difference carries its sign."""
-    return signed(value, check.unit) if is_difference(check.name) else number(value, check.unit)
+    return readable.signed(value, check.unit) if is_difference(check.name) else readable.number(value, check.unit)
 
 
 def span(interval: wire.Interval, check: wire.Check) -> str:
@@ -223,11 +145,11 @@ def tally(verdict: wire.Verdict) -> str:
     """How the checks went, in words; the reason itself when there are none."""
     unmet = [check for check in verdict.checks if check.outcome != "pass"]
     if not verdict.checks:
-        return sentence(verdict.reason)
+        return readable.sentence(verdict.reason)
     if not unmet:
-        return f"all {count(len(verdict.checks), 'check')} passed."
+        return f"all {readable.count(len(verdict.checks), 'check')} passed."
     names = ", ".join(dict.fromkeys(check.name.partition(",")[0] for check in unmet))
-    return f"{len(unmet)} of {count(len(verdict.checks), 'check')} did not pass ({names})."
+    return f"{len(unmet)} of {readable.count(len(verdict.checks), 'check')} did not pass ({names})."
 
 
 def limit(verdict: wire.Verdict, words: str, against: str) -> float | None:
@@ -297,7 +219,7 @@ def agreement(found: wire.Agreement, noun: str) -> str:
     if found.observed is None:
         return f"nothing rated twice yet (no {noun} with two ratings)"
     beyond = "beyond chance: not known, all ratings are the same" if found.alpha is None else f"Krippendorff's alpha {found.alpha:.2f}"
-    return f"{found.observed:.0%} of pairs agree on {count(found.items, noun)}; {beyond}"
+    return f"{found.observed:.0%} of pairs agree on {readable.count(found.items, noun)}; {beyond}"
 
 
 def grade_counts(rows: Iterable[wire.GradedAnswer]) -> dict[str, dict[str, int]]:
@@ -314,14 +236,14 @@ def grade_counts(rows: Iterable[wire.GradedAnswer]) -> dict[str, dict[str, int]]
 def graded(answer: wire.GradedAnswer | None) -> str:
     """A grade in a table's cell."""
     if answer is None:
-        return NOTHING
+        return readable.NOTHING
     return answer.grade or ("unscored" if answer.is_judged else "not judged")
 
 
 def preferred(compared: wire.ComparedRow | None) -> str:
     """Who won a comparison, in a table's cell."""
     if compared is None:
-        return NOTHING
+        return readable.NOTHING
     return f"{compared.winner or 'unread'}{' (torn)' if is_torn(compared) else ''}"
 
 
@@ -330,22 +252,10 @@ def is_torn(compared: wire.ComparedRow | None) -> bool:
     return compared is not None and bool(compared.winner) and compared.candidate_first != compared.live_first
 
 
-def characters(excess: float | None) -> str:
-    """A mean difference of lengths: `4.1 characters longer`."""
-    if excess is None:
-        return NOTHING
-    return f"{abs(excess):.1f} characters {'longer' if excess >= 0 else 'shorter'}"
-
-
-def sentences(reason: str) -> list[str]:
-    """A verdict's reason, one sentence each, as they are printed. Numbers keep their points."""
-    return [sentence(one) for one in re.split(r"(?<=\.) ", reason) if one]
-
-
 def promotions_csv(promotions: Iterable[wire.Promotion]) -> str:
     """The timeline as CSV, times in ISO 8601."""
     names = ("id", "model", "version", "replaces", "is_rollback", "source_alias", "actor", "interface", "reason", "state")
-    rows = (one.model_dump() | {name: _iso(getattr(one, name)) for name in ("started_at", "ended_at")} for one in promotions)
+    rows = (one.model_dump() | {name: readable.iso(getattr(one, name)) for name in ("started_at", "ended_at")} for one in promotions)
     return spreadsheets.to_csv((*names, "started_at", "ended_at", "digest", "error"), rows)
 
 
@@ -374,14 +284,6 @@ def word_differences(first: str, second: str) -> list[tuple[str, bool]]:
     """The words of `first`, each with whether `second` lacks it (case and punctuation aside)."""
     other = {_bare(word) for word in second.split()}
     return [(word, _bare(word) not in other) for word in first.split()]
-
-
-def _iso(at: datetime | None) -> str:
-    return at.isoformat() if at else ""
-
-
-def _two(first: int, first_unit: str, second: int, second_unit: str) -> str:
-    return f"{first} {first_unit}" + (f" {second} {second_unit}" if second else "")
 
 
 def _share(step: wire.Step) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from console import components, markup, reads, session, tables
+from console import components, markup, readable, reads, session
 from controlplane import wire
 from controlplane.core import errors
 
@@ -97,7 +97,7 @@ def _tally(every: list[wire.VoteRecord]) -> str:
     words = f"candidate {counts['candidate']}, live {counts['live']}, tie {counts['tie']}, both bad {counts['both-bad']}"
     decisive = counts["candidate"] + counts["live"]
     caution = "" if decisive >= _DECISIVE_VOTES else f" Too few to decide by: {decisive} of at least {_DECISIVE_VOTES} decisive ones."
-    return f"{tables.count(len(votes), 'vote')} so far: {words}.{caution}"
+    return f"{readable.count(len(votes), 'vote')} so far: {words}.{caution}"
 
 
 def _prompt() -> Prompt:
@@ -237,10 +237,10 @@ def _side(current: Round, side: str) -> str:
 
 def _measures(answer: Answer) -> str:
     parts = (
-        f"first token {tables.seconds(answer.first_token_seconds)}",
-        f"all {tables.seconds(answer.total_seconds)}",
-        tables.number(answer.tokens_per_second, "tokens/s"),
-        tables.count(answer.tokens or 0, "token"),
+        f"first token {readable.seconds(answer.first_token_seconds)}",
+        f"all {readable.seconds(answer.total_seconds)}",
+        readable.number(answer.tokens_per_second, "tokens/s"),
+        readable.count(answer.tokens or 0, "token"),
     )
     return " · ".join(parts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from console import components, markup, reads, session, tables
+from console import components, markup, readable, reads, session
 from controlplane import wire
 from controlplane.core import datasets, errors
 
@@ -28,7 +28,7 @@ def _answer(found: list[wire.Dataset]) -> str:
     newest = found[0]
     used = f"used by {', '.join(newest.used_by)}" if newest.used_by else "not used by any version yet"
     rows = sum(split.rows for split in newest.splits)
-    return f"{tables.count(len(found), 'dataset version')}; the newest, {newest.id}, has {tables.count(rows, 'row')} and is {used}."
+    return f"{readable.count(len(found), 'dataset version')}; the newest, {newest.id}, has {readable.count(rows, 'row')} and is {used}."
 
 
 def _versions(found: list[wire.Dataset]) -> None:
@@ -37,10 +37,10 @@ def _versions(found: list[wire.Dataset]) -> None:
             f"<strong>{markup.text(one.id)}</strong>",
             markup.text(split.name),
             f"{split.rows:,}",
-            f"{tables.number(1 - split.answerable / split.rows, '%')}" if split.rows else tables.NOTHING,
+            f"{readable.number(1 - split.answerable / split.rows, '%')}" if split.rows else readable.NOTHING,
             markup.badge("✓", "valid", "good"),
             markup.identifier(split.digest, 12),
-            markup.text(", ".join(one.used_by) or tables.NOTHING),
+            markup.text(", ".join(one.used_by) or readable.NOTHING),
         )
         for one in found
         for split in one.splits
@@ -69,7 +69,7 @@ def _preview(found: list[wire.Dataset]) -> None:
         for row in preview.rows
     ]
     st.html(markup.table(("Row", "Question", "Context", "Answer", ""), rows))
-    st.caption(f"The first {len(preview.rows):,} of {tables.count(preview.total, 'row')}.")
+    st.caption(f"The first {len(preview.rows):,} of {readable.count(preview.total, 'row')}.")
 
 
 def _upload() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas
 import streamlit as st
 
-from console import charts, components, markup, reads, session, surety, tables
+from console import charts, components, markup, readable, reads, session, surety, tables
 from controlplane import wire
 from controlplane.core import errors
 
@@ -64,7 +64,7 @@ def _why(evaluation: wire.Evaluation) -> str:
     verdict, trust = evaluation.verdict, evaluation.trust
     is_doubted = trust is not None and bool(trust.refusal) and verdict.outcome == "inconclusive"
     if is_doubted or (verdict.outcome != "pass" and all(check.outcome == "pass" for check in verdict.checks)):
-        return tables.sentence(verdict.reason)
+        return readable.sentence(verdict.reason)
     return tables.tally(verdict)
 
 
@@ -73,7 +73,7 @@ def _basis(evaluation: wire.Evaluation) -> str:
     early = f", {judged} of them judged before the verdict stood" if judged < asked else ""
     reading = {"pairwise": "by pairs"}.get(evaluation.reading, "by grades")
     how_sure = "with confidence intervals" if evaluation.verdict.rules == "interval" else "on point values, without intervals"
-    return f"Measured on {tables.count(asked, 'question')}{early}, decided {reading} {how_sure}."
+    return f"Measured on {readable.count(asked, 'question')}{early}, decided {reading} {how_sure}."
 
 
 def _look(evaluation: wire.Evaluation) -> None:
@@ -202,9 +202,9 @@ def _cells(pair: dict[str, Any]) -> dict[str, object]:
     return {
         "Row": pair["id"],
         "Question": pair["question"],
-        "Candidate": candidate.answer if candidate else tables.NOTHING,
+        "Candidate": candidate.answer if candidate else readable.NOTHING,
         "Candidate's grade": tables.graded(candidate),
-        "Live": live.answer if live else tables.NOTHING,
+        "Live": live.answer if live else readable.NOTHING,
         "Live's grade": tables.graded(live),
         "Better": tables.preferred(pair["compared"]),
         "": "↓ worse" if pair["is_regression"] else ("≠" if pair["is_different"] else ""),
@@ -251,7 +251,7 @@ def _finding(answer: wire.GradedAnswer) -> str:
     """The judge's grade and reason; each judge's letter when there were several."""
     grade = markup.grade(answer.grade, "unscored" if answer.is_judged else "not judged")
     votes = f" · judges said {markup.text(' '.join(answer.votes))}" if answer.votes else ""
-    return f"{grade} {markup.text(answer.reason)}{votes} · {tables.seconds(answer.latency_seconds)}"
+    return f"{grade} {markup.text(answer.reason)}{votes} · {readable.seconds(answer.latency_seconds)}"
 
 
 def _right_grade(evaluation: wire.Evaluation, answer: wire.GradedAnswer) -> None:

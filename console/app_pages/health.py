@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from console import components, markup, reads, tables
+from console import components, markup, readable, reads
 from controlplane import wire
 
 
@@ -19,8 +19,8 @@ def draw() -> None:
             markup.badge("✓", "well", "good") if system.is_well else markup.badge("✕", "not well", "bad"),
             f"<strong>{markup.text(system.name)}</strong>",
             f"<code>{markup.text(system.address)}</code>",
-            tables.seconds(system.latency_seconds),
-            markup.text(system.version or tables.NOTHING),
+            readable.seconds(system.latency_seconds),
+            markup.text(system.version or readable.NOTHING),
             _said(system),
         )
         for system in health.systems
@@ -31,7 +31,7 @@ def draw() -> None:
 def _answer(health: wire.Health) -> str:
     broken = [system.name for system in health.systems if not system.is_well]
     if not broken:
-        return f"Yes: all {tables.count(len(health.systems), 'system')} answer."
+        return f"Yes: all {readable.count(len(health.systems), 'system')} answer."
     return f"No: {', '.join(broken)} {'does' if len(broken) == 1 else 'do'} not answer; the row says how to mend it."
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from console import charts, components, markup, reads, session, tables
+from console import charts, components, markup, readable, reads, session
 from controlplane import wire
 
 _QUESTION = "Can the judge be trusted?"
@@ -38,8 +38,8 @@ def answer(calibration: wire.Calibration) -> str:
     """The page's question, answered in words."""
     if calibration.refusal:
         return f"No: {calibration.refusal}"
-    agreed = f"{round(calibration.agreement * calibration.rows)} of {tables.count(calibration.rows, 'trusted grade')}"
-    yes = f"Yes, with {tables.count(len(calibration.warnings), 'warning')}" if calibration.warnings else "Yes"
+    agreed = f"{round(calibration.agreement * calibration.rows)} of {readable.count(calibration.rows, 'trusted grade')}"
+    yes = f"Yes, with {readable.count(len(calibration.warnings), 'warning')}" if calibration.warnings else "Yes"
     return f"{yes}: the {calibration.judge} agrees with {agreed}, {_kappa(calibration)}; at least {calibration.min_kappa:.2f} is required."
 
 
@@ -56,7 +56,7 @@ def _kappa(calibration: wire.Calibration) -> str:
 
 def _facts(calibration: wire.Calibration) -> None:
     pairs = [
-        ("Agreement", tables.number(calibration.agreement, "%")),
+        ("Agreement", readable.number(calibration.agreement, "%")),
         ("Replies without a grade", f"{calibration.unscored:,} of {calibration.rows:,}"),
         ("Measured", markup.when(calibration.at, session.now())),
         ("MLflow run", markup.identifier(calibration.mlflow_run)),
@@ -85,7 +85,7 @@ def _disagreements(calibration: wire.Calibration) -> None:
         components.empty("Nowhere.", "It gave every answer its trusted grade.")
         return
     st.html(markup.table(_HEADS, [_cells(one) for one in calibration.disagreements]))
-    st.caption(f"{tables.count(len(calibration.disagreements), 'row')} of {calibration.rows:,}.")
+    st.caption(f"{readable.count(len(calibration.disagreements), 'row')} of {calibration.rows:,}.")
 
 
 def _cells(one: wire.Disagreement) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from console import components, markup, reads, session, tables
+from console import components, markup, readable, reads, session, tables
 from controlplane import wire
 from controlplane.core import errors, workflows
 
@@ -26,7 +26,7 @@ def draw() -> None:
 
 def _answer(workflow: wire.Workflow) -> str:
     usual = tables.estimate(workflow)
-    takes = f"It usually takes {tables.seconds(usual)} here" if usual else "How long it takes is not known yet: no run has succeeded here"
+    takes = f"It usually takes {readable.seconds(usual)} here" if usual else "How long it takes is not known yet: no run has succeeded here"
     return f"{workflow.purpose} {takes}. It ends in: {workflow.ends_in}."
 
 
@@ -37,7 +37,7 @@ def _form(workflow: wire.Workflow) -> dict[str, str]:
     columns = st.columns(2)
     values = {parameter.name: _field(workflow.name, parameter, columns[index % 2]) for index, parameter in enumerate(main)}
     if advanced:
-        with st.expander(f"Advanced: {tables.count(len(advanced), 'setting')}", key="launch_advanced", icon=":material/tune:"):
+        with st.expander(f"Advanced: {readable.count(len(advanced), 'setting')}", key="launch_advanced", icon=":material/tune:"):
             inner = st.columns(2)
             values |= {parameter.name: _field(workflow.name, parameter, inner[index % 2]) for index, parameter in enumerate(advanced)}
     return values
@@ -85,7 +85,7 @@ def _cost(workflow: wire.Workflow) -> str:
     steps = workflows.get(workflow.name).steps
     gpus = max(step.resources.gpus for step in steps)
     memory = max((step.resources.memory_limit for step in steps), key=_mebibytes)
-    asks = f"{tables.count(gpus, 'GPU')} and {memory} of memory" if gpus else f"no GPU and {memory} of memory"
+    asks = f"{readable.count(gpus, 'GPU')} and {memory} of memory" if gpus else f"no GPU and {memory} of memory"
     return f"On a cluster the largest step asks for {asks}. The local profile uses this machine and costs nothing more."
 
 
@@ -94,7 +94,7 @@ def _mebibytes(amount: str) -> float:
 
 
 def _usual(workflow: wire.Workflow, step: wire.StepSpec) -> str:
-    return tables.seconds(workflow.typical_seconds.get(step.name))
+    return readable.seconds(workflow.typical_seconds.get(step.name))
 
 
 def _press(workflow: wire.Workflow, values: dict[str, str]) -> None:

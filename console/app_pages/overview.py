@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from console import components, markup, reads, session, tables
+from console import components, markup, readable, reads, session, tables
 from controlplane import wire
 
 
@@ -60,7 +60,7 @@ def _side(version: wire.Version) -> None:
     metrics = [(tables.metric_title(name), tables.metric_text(version.metrics, name)) for name in tables.METRICS[:5]]
     st.html(f"{markup.role(side, version.number)} {markup.identifier(version.digest, 12)} <span class='gw-muted'>made {created}</span>")
     st.html(markup.track(version))
-    st.html(markup.facts([pair for pair in metrics if pair[1] != tables.NOTHING]))
+    st.html(markup.facts([pair for pair in metrics if pair[1] != readable.NOTHING]))
 
 
 def _activity(overview: wire.Overview) -> None:
@@ -88,8 +88,8 @@ def _runs(runs: tuple[wire.Run, ...]) -> None:
     if not runs:
         components.empty("Nothing is running.", "Launch starts a workflow; it shows here while it runs.")
     for run in runs:
-        st.html(markup.progress(tables.fraction(run), f"{run.title} · started {tables.ago(run.created_at, session.now())}"))
-        components.link("runs", f"Watch {tables.short(run.id)}", run=run.id)
+        st.html(markup.progress(tables.fraction(run), f"{run.title} · started {readable.ago(run.created_at, session.now())}"))
+        components.link("runs", f"Watch {readable.short(run.id)}", run=run.id)
 
 
 def _replicas(replicas: tuple[wire.Replica, ...]) -> None:

@@ -16,6 +16,7 @@ from console import (
     load_series,
     load_words,
     markup,
+    readable,
     reads,
     server_charts,
     session,
@@ -94,7 +95,7 @@ def _card(performance: wire.Performance) -> None:
         shown = shown.model_copy(update={"reason": "What is open, and what would close it, stands below."})
     footer = [
         *([f"data: {markup.text(performance.dataset.name)}"] if performance.dataset else []),
-        f"took {tables.seconds((performance.ended_at - performance.at).total_seconds())}",
+        f"took {readable.seconds((performance.ended_at - performance.at).total_seconds())}",
         f"MLflow run {markup.identifier(performance.mlflow_run)}",
         markup.when(performance.at, session.now()),
     ]

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from console import components, markup, reads, session, tables
+from console import components, markup, readable, reads, session, tables
 from controlplane import client as api
 from controlplane import wire
 from controlplane.core import errors
@@ -64,7 +64,7 @@ def _answer(plan: wire.Plan) -> str:
         if plan.replaces
         else " Nothing is live yet, so there is no way back to an earlier one."
     )
-    return f"v{plan.version} goes live with {passed} of {tables.count(len(gates), 'gate')} passed.{back}"
+    return f"v{plan.version} goes live with {passed} of {readable.count(len(gates), 'gate')} passed.{back}"
 
 
 def _button(plan: wire.Plan) -> str:
@@ -197,7 +197,7 @@ def _why_not(plan: wire.Plan, reason: str) -> str:
         return plan.refusal or "No version stands at this place of the track."
     if not reason.strip():
         return "Write a reason first."
-    return f"Acts as {session.actor()}, on {tables.count(len(plan.replicas), 'replica')}."
+    return f"Acts as {session.actor()}, on {readable.count(len(plan.replicas), 'replica')}."
 
 
 def _apply(plan: wire.Plan, reason: str, *, override: bool = False) -> None:
@@ -243,9 +243,9 @@ def _replica_table(replicas: Sequence[wire.ReplicaProof]) -> str:
         (
             markup.text(one.address),
             markup.badge(*_REPLICA_BADGES.get(one.state, ("·", one.state, "broken"))),
-            markup.identifier(one.root.rpartition("/")[2], 24) if one.root else tables.NOTHING,
-            markup.text(one.fingerprint or tables.NOTHING),
-            tables.seconds(one.seconds) if one.seconds is not None else tables.NOTHING,
+            markup.identifier(one.root.rpartition("/")[2], 24) if one.root else readable.NOTHING,
+            markup.text(one.fingerprint or readable.NOTHING),
+            readable.seconds(one.seconds) if one.seconds is not None else readable.NOTHING,
             markup.text(one.note),
         )
         for one in replicas
@@ -264,7 +264,7 @@ def _proof(model: str) -> None:
         st.html(markup.headline("What happened", words, "good" if is_well else "bad"))
         if done.replicas:
             st.html(_replica_table(done.replicas))
-        taken = tables.seconds((done.ended_at - done.started_at).total_seconds()) if done.ended_at else "unknown time"
+        taken = readable.seconds((done.ended_at - done.started_at).total_seconds()) if done.ended_at else "unknown time"
         st.html(
             f"<span class='gw-muted'>{markup.when(done.started_at, session.now())} by {markup.text(done.actor)}, in {taken} · "
             f"digest {markup.identifier(done.digest, 12)} · “{markup.text(done.reason)}”</span>"

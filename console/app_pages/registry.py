@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas
 import streamlit as st
 
-from console import charts, components, markup, reads, session, tables
+from console import charts, components, markup, readable, reads, session, tables
 from controlplane import wire
 
 
@@ -28,7 +28,7 @@ def draw() -> None:
 def _shown(versions: list[wire.Version]) -> list[wire.Version]:
     """Archived versions are left out unless somebody asks for them, or one is open."""
     count = sum(version.is_archived for version in versions)
-    label = f"Show {tables.count(count, 'archived version')}"
+    label = f"Show {readable.count(count, 'archived version')}"
     if not count or st.toggle(label, key="registry_archived", value=_open_one_is_archived(versions)):
         return versions
     return [version for version in versions if not version.is_archived]
@@ -43,7 +43,7 @@ def _headline(name: str, versions: list[wire.Version]) -> None:
     live = f"v{places['live']} is live" if "live" in places else "nothing is live"
     behind = f", v{places['previous']} is what a rollback brings back" if "previous" in places else ""
     newest = f"; the newest is v{max(v.number for v in versions)}" if versions else ""
-    answer = f"{name} has {tables.count(len(versions), 'version')}: {live}{behind}{newest}."
+    answer = f"{name} has {readable.count(len(versions), 'version')}: {live}{behind}{newest}."
     components.headline("What versions are there and where do they stand?", answer, "live" if "live" in places else "accent")
 
 
@@ -53,10 +53,10 @@ def _trends(versions: list[wire.Version]) -> None:
     names = [name for name in tables.METRICS if any(tables.metric(version.metrics, name) is not None for version in recent)][:5]
     for column, name in zip(st.columns(len(names) or 1), names, strict=False):
         values = [value for version in recent if (value := tables.metric(version.metrics, name)) is not None]
-        change = tables.signed(values[-1] - values[-2], tables.metric_unit(name)) if len(values) > 1 else None
+        change = readable.signed(values[-1] - values[-2], tables.metric_unit(name)) if len(values) > 1 else None
         column.metric(
             tables.metric_title(name),
-            tables.number(values[-1], tables.metric_unit(name)),
+            readable.number(values[-1], tables.metric_unit(name)),
             change,
             delta_color="off",
             delta_arrow="off",
@@ -81,7 +81,7 @@ def _table(versions: list[wire.Version]) -> None:
         key="registry_table",
         on_select=lambda: _select(rows),
         selection_mode="multi-row",
-        placeholder=tables.NOTHING,
+        placeholder=readable.NOTHING,
         column_config={
             "Aliases": st.column_config.MultiselectColumn(options=options, color=tones, width="medium"),
             "Throughput": st.column_config.NumberColumn(format="%.2f req/s"),
@@ -237,7 +237,7 @@ def _learning(detail: wire.VersionDetail) -> None:
 
 def _files(name: str, detail: wire.VersionDetail) -> None:
     number = detail.version.number
-    rows = [(markup.text(file.path), tables.size(file.size_bytes)) for file in detail.files]
+    rows = [(markup.text(file.path), readable.size(file.size_bytes)) for file in detail.files]
     st.html(markup.table(("File", "Size"), rows, numeric=(1,)))
     if st.button("Prepare download", key="registry_prepare", icon=":material/folder_zip:"):
         content = session.client().download(name, number)

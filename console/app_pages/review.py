@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from console import components, markup, reads, session, tables
+from console import components, markup, readable, reads, session, tables
 from controlplane import wire
 from controlplane.core import errors, preferences
 
@@ -144,8 +144,8 @@ def _answer(sheet: Sheet) -> str:
     name = f"{sheet.evaluation.model} v{sheet.evaluation.version}"
     waiting = len(sheet.pairs) - len(sheet.done)
     if not waiting:
-        return f"You have reviewed all {tables.count(len(sheet.pairs), 'row')} of {name}. What people said stands below."
-    return f"{tables.count(waiting, 'row')} of {name} {'waits' if waiting == 1 else 'wait'} for you. Which side is whose stays hidden."
+        return f"You have reviewed all {readable.count(len(sheet.pairs), 'row')} of {name}. What people said stands below."
+    return f"{readable.count(waiting, 'row')} of {name} {'waits' if waiting == 1 else 'wait'} for you. Which side is whose stays hidden."
 
 
 def _item(sheet: Sheet, row: str) -> None:
@@ -263,12 +263,12 @@ def _result(sheet: Sheet, *, is_finished: bool) -> None:
 
 
 def _net(found: wire.Review) -> str:
-    people = f"{tables.count(len(found.reviewers), 'reviewer')} ({', '.join(found.reviewers)})"
+    people = f"{readable.count(len(found.reviewers), 'reviewer')} ({', '.join(found.reviewers)})"
     interval = found.preference.interval
     bounds = (
-        f", {interval.level:.0%} interval {tables.signed(interval.low, '%')} to {tables.signed(interval.high, '%')}" if interval else ""
+        f", {interval.level:.0%} interval {readable.signed(interval.low, '%')} to {readable.signed(interval.high, '%')}" if interval else ""
     )
-    net, rows = tables.signed(found.preference.net, "%"), tables.count(found.preference.rows, "row")
+    net, rows = readable.signed(found.preference.net, "%"), readable.count(found.preference.rows, "row")
     return f"{people}: net preference for the candidate {net}{bounds}, over {rows} with votes."
 
 
@@ -280,7 +280,7 @@ def _counts(found: wire.Review) -> list[tuple[str, str]]:
         ("Tie or no majority", counts.tie),
         ("Both bad", counts.both_bad),
     )
-    return [(name, tables.count(rows, "row")) for name, rows in named]
+    return [(name, readable.count(rows, "row")) for name, rows in named]
 
 
 def _agreements(found: wire.Review) -> list[tuple[str, str]]:

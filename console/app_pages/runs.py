@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from console import components, markup, reads, session, tables
+from console import components, markup, readable, reads, session, tables
 from controlplane import wire
 from controlplane.core import errors
 
@@ -36,7 +36,8 @@ def _list(is_one_open: bool) -> None:
     with middle:
         ids = [run.id for run in runs]
         titles = {
-            run.id: f"{run.workflow} · {run.state} · {tables.ago(run.created_at, session.now())} · {tables.short(run.id)}" for run in runs
+            run.id: f"{run.workflow} · {run.state} · {readable.ago(run.created_at, session.now())} · {readable.short(run.id)}"
+            for run in runs
         }
         here = session.parameter("run")
         options = ids if here in ids or not here else [here, *ids]
@@ -49,7 +50,7 @@ def _list(is_one_open: bool) -> None:
             f'<a href="runs?run={markup.text(run.id)}" target="_self">{markup.text(run.title)}</a>',
             markup.identifier(run.id),
             markup.when(run.created_at, session.now()),
-            tables.seconds(tables.duration(run, session.now())),
+            readable.seconds(tables.duration(run, session.now())),
             markup.who(run.created_by, run.interface),
             markup.text(run.reason),
         )
@@ -63,9 +64,9 @@ def _headline(runs: list[wire.Run]) -> None:
     answer = "Nothing is running."
     if active:
         doing = ", ".join(f"{run.workflow} ({100 * tables.fraction(run):.0f} %)" for run in active[:3])
-        answer = f"{tables.count(len(active), 'run')} under way: {doing}."
+        answer = f"{readable.count(len(active), 'run')} under way: {doing}."
     elif runs:
-        answer = f"Nothing is running. The last, {runs[0].workflow}, {runs[0].state} {tables.ago(runs[0].created_at, session.now())}."
+        answer = f"Nothing is running. The last, {runs[0].workflow}, {runs[0].state} {readable.ago(runs[0].created_at, session.now())}."
     components.headline("What is running, how far, and what does it say?", answer, "accent" if active else "broken")
 
 
@@ -85,7 +86,7 @@ def _run(run_id: str) -> None:
     with outputs:
         _outputs(run)
     with parameters:
-        rows = [(markup.text(name), markup.text(value or tables.NOTHING)) for name, value in run.parameters.items()]
+        rows = [(markup.text(name), markup.text(value or readable.NOTHING)) for name, value in run.parameters.items()]
         st.code(run.command, language="bash", wrap_lines=True)
         st.html(markup.table(("Parameter", "Value"), rows))
 
@@ -93,7 +94,7 @@ def _run(run_id: str) -> None:
 def _state(run_id: str) -> None:
     """State, progress and step graph; redraws the whole page once when the run ends."""
     run = reads.run(run_id)
-    taken = tables.seconds(tables.duration(run, session.now()))
+    taken = readable.seconds(tables.duration(run, session.now()))
     asked = markup.badge("⊘", "cancel asked", "unsure") if run.is_cancel_asked and run.state not in _FINAL else ""
     who = f"by {markup.text(run.created_by)} ({markup.text(run.interface)})" if run.created_by else ""
     started = markup.when(run.created_at, session.now())
@@ -162,12 +163,12 @@ def _lines(run_id: str, least: str, search: str) -> None:
         st.html(markup.log(matching[-_SHOWN_LINES:]))
     hidden = len(matching) - _SHOWN_LINES
     older = f", the oldest {hidden:,} left out" if hidden > 0 else ""
-    st.caption(f"{len(matching):,} of {tables.count(len(lines), 'line')}{older}")
+    st.caption(f"{len(matching):,} of {readable.count(len(lines), 'line')}{older}")
 
 
 def _outputs(run: wire.Run) -> None:
     rows = [
-        (markup.text(step.name), markup.text(name), markup.identifier(value, 40) if value else tables.NOTHING)
+        (markup.text(step.name), markup.text(name), markup.identifier(value, 40) if value else readable.NOTHING)
         for step in run.steps
         for name, value in step.outputs.items()
     ]

@@ -10,7 +10,7 @@ from console_fakes import MODEL, FakeClient
 from streamlit.testing.v1 import AppTest
 
 import console
-from console import charts, surety, tables, theme
+from console import charts, readable, surety, tables, theme
 from controlplane import wire
 
 APP = Path(console.__file__).parent / "app.py"
@@ -123,7 +123,7 @@ def test_an_evaluation_of_an_older_version_opens_with_what_it_has(fake: FakeClie
     assert "The answers were not compared." in seen
     assert "By other readings and rules" not in seen
     assert _charts(app) == 2
-    assert set(app.dataframe[0].value["Better"]) == {tables.NOTHING}
+    assert set(app.dataframe[0].value["Better"]) == {readable.NOTHING}
 
 
 @pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK])
@@ -184,15 +184,18 @@ def test_a_scale_is_read_aloud() -> None:
 
 @pytest.mark.parametrize(
     ("excess", "words"),
-    [(None, tables.NOTHING), (4.12, "4.1 characters longer"), (-3.0, "3.0 characters shorter"), (0.0, "0.0 characters longer")],
+    [(None, readable.NOTHING), (4.12, "4.1 characters longer"), (-3.0, "3.0 characters shorter"), (0.0, "0.0 characters longer")],
 )
 def test_lengths_in_words(excess: float | None, words: str) -> None:
-    assert tables.characters(excess) == words
+    assert readable.characters(excess) == words
 
 
 def test_a_reason_is_taken_apart_between_sentences_only() -> None:
     reason = "A lies between -8.1% and +4.2% (limit -2.0%); about 3 more rows would decide. No row tells B."
-    assert tables.sentences(reason) == ["A lies between -8.1% and +4.2% (limit -2.0%); about 3 more rows would decide.", "No row tells B."]
+    assert readable.sentences(reason) == [
+        "A lies between -8.1% and +4.2% (limit -2.0%); about 3 more rows would decide.",
+        "No row tells B.",
+    ]
 
 
 def test_the_version_asked_for_is_the_one_shown(fake: FakeClient) -> None:

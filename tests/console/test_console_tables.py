@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from console_fakes import MODEL, NOW, FakeClient
 
-from console import tables
+from console import readable, tables
 from controlplane import wire
 
 
@@ -27,7 +27,7 @@ from controlplane import wire
     ],
 )
 def test_a_number_has_its_unit_and_sensible_digits(value: float | None, unit: str, printed: str) -> None:
-    assert tables.number(value, unit) == printed
+    assert readable.number(value, unit) == printed
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_number_has_its_unit_and_sensible_digits(value: float | None, unit: st
     ],
 )
 def test_a_difference_has_its_sign(value: float | None, unit: str, printed: str) -> None:
-    assert tables.signed(value, unit) == printed
+    assert readable.signed(value, unit) == printed
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_difference_has_its_sign(value: float | None, unit: str, printed: str)
     ],
 )
 def test_a_duration_is_in_the_unit_that_fits(value: float | None, printed: str) -> None:
-    assert tables.seconds(value) == printed
+    assert readable.seconds(value) == printed
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_a_duration_is_in_the_unit_that_fits(value: float | None, printed: str) 
     [(2, "just now"), (42, "42 s ago"), (150, "2 min ago"), (7300, "2 h ago"), (86400 * 3, "3 days ago"), (-30, "in 30 s")],
 )
 def test_a_time_is_relative(passed_seconds: int, printed: str) -> None:
-    assert tables.ago(NOW - timedelta(seconds=passed_seconds), NOW) == printed
+    assert readable.ago(NOW - timedelta(seconds=passed_seconds), NOW) == printed
 
 
 def test_a_missing_time_is_a_dash() -> None:
-    assert (tables.ago(None, NOW), tables.exact(None)) == ("–", "–")
+    assert (readable.ago(None, NOW), readable.exact(None)) == ("–", "–")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_missing_time_is_a_dash() -> None:
     [("4be1c0aa93d94a6e", "4be1c0aa"), ("5c1f0e9b7a42", "5c1f0e9b7a42"), ("20260302-143000-4bb3", "20260302-143000-4bb3")],
 )
 def test_a_long_id_is_short_and_a_readable_one_whole(identifier: str, shown: str) -> None:
-    assert tables.short(identifier) == shown
+    assert readable.short(identifier) == shown
 
 
 def test_the_command_line_leaves_defaults_out_and_quotes_what_a_shell_would_split() -> None:
