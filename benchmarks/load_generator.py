@@ -9,7 +9,8 @@ the difference between its percentile and the stub's, which is at most as large.
     rate held = answers / (last answer's end - first request) / (concurrency / service time)
 
 and the time in which CPU is counted: from the first request to the last answer, of the client and all its processes, so that no start of
-Python and no report weighs on anybody. On a machine with few cores stub and client compete: the stub's own share is shown.
+Python and no report weighs on anybody. The stub has one CPU, as if it were another machine, and each client has all others: where both may
+run on one, a client's wait for the stub's turn to end counts as its error (--together shows it).
 
 Without --peers only ours runs. It exits 1, and says so in sentences, when a target is missed.
 """
@@ -77,7 +78,7 @@ class Result:
 
 def measure(client: str, concurrency: int, timing: stub_timed.Timing, options: argparse.Namespace) -> Result:
     requests = LOADS[concurrency]
-    with tempfile.TemporaryDirectory() as temporary, stub(timing) as address:
+    with tempfile.TemporaryDirectory() as temporary, stub(timing, is_apart=not options.together) as address:
         task = load_peers.Task(address, concurrency, requests, timing.tokens, options.tokenizer, Path(temporary))
         if client == OURS:
             return ours(task, timing)
@@ -191,14 +192,19 @@ def asked(task: load_peers.Task) -> Truth:
 
 
 @contextlib.contextmanager
-def stub(timing: stub_timed.Timing) -> Iterator[str]:
+def stub(timing: stub_timed.Timing, *, is_apart: bool) -> Iterator[str]:
     command = [sys.executable, str(HERE / "stub_timed.py"), f"--ttft-seconds={timing.ttft_seconds}"]
     command += [f"--gap-seconds={timing.gap_seconds}", f"--tokens={timing.tokens}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    cpus = psutil.Process().cpu_affinity()
+    if is_apart and len(cpus) > 1:
+        psutil.Process(process.pid).cpu_affinity(cpus[:1])
+        psutil.Process().cpu_affinity(cpus[1:])
     try:
         assert process.stdout
         yield f"http://127.0.0.1:{int(process.stdout.readline())}"
     finally:
+        psutil.Process().cpu_affinity(cpus)
         process.kill()
         process.communicate()
 
@@ -247,6 +253,7 @@ def main() -> int:
     parser.add_argument("--peers", type=Path, help="folder for the peers' environments, made where missing; without it only ours runs")
     parser.add_argument("--only", nargs="+", choices=[peer.name for peer in load_peers.PEERS], help="of the peers")
     parser.add_argument("--tokenizer", type=Path, help="folder of a tokenizer, which the peers want")
+    parser.add_argument("--together", action="store_true", help="stub and clients share all CPUs")
     parser.add_argument("--json", action="store_true", help="one JSON object a run")
     options = parser.parse_args()
     if options.peers and not options.tokenizer:
