@@ -15,10 +15,11 @@ _HEADS = ("Row and kind", "Question and context", "Right answer", "Answer under 
 def draw() -> None:
     found = reads.calibrations()
     if not found:
-        components.headline(_QUESTION, "Nobody knows yet: no judge was measured.", "broken")
+        components.headline(_QUESTION, "Only evaluations have measured it so far: no judge was looked at on its own.", "broken")
         components.empty(
-            "No judge was held against trusted grades.",
-            f"Run `{_COMMAND}`: it takes seconds with the reference judge, minutes with a model.",
+            "No judge was held against the trusted grades, answer by answer.",
+            "Each evaluation says how far its judge can be trusted. The command below shows what it mistakes, in seconds with the reference"
+            " judge, in minutes with a model.",
         )
         st.code(_COMMAND, language="bash")
         return

@@ -96,7 +96,7 @@ def test_a_fault_says_what_to_do_and_carries_the_request_id(fake: FakeClient, pa
         ("performance", "Launch → training"),
         ("promotion", "Launch → training"),
         ("datasets", "Upload the train, validation and eval splits"),
-        ("judge", "Run `gatewright judge calibrate`"),
+        ("judge", "The command below shows what it mistakes"),
     ],
 )
 def test_an_empty_page_says_what_to_do_next(fake: FakeClient, page: str, advice: str) -> None:
