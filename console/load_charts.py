@@ -278,11 +278,11 @@ def _throughput(figure: go.Figure, samples: Sequence[wire.Sample], name: str, si
         line={
             "color": figures.side_colour(side, colours),
             "width": 2,
-            "shape": "hvh",
+            "shape": "hv",
             "dash": "solid" if side == "candidate" else "dot",
         },
         showlegend=False,
-        hovertemplate=f"{name} around %{{x:.1f}} s: %{{y:.3g}} answers/s in {found.slice_seconds:g} s<extra></extra>",
+        hovertemplate=f"{name} from %{{x:.1f}} s: %{{y:.3g}} answers/s in {found.slice_seconds:g} s<extra></extra>",
         row=2,
         col=1,
     )

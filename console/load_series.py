@@ -51,7 +51,10 @@ class Rolling:
 
 @dataclass(frozen=True)
 class Rates:
-    """Answers a second in slices of `slice_seconds` around the moments `at_seconds`; NaN where the side was not under load."""
+    """Answers a second in slices of `slice_seconds` that begin at the moments `at_seconds`; the last one's rate again where it ends.
+
+    NaN where the side was not under load.
+    """
 
     at_seconds: Values
     per_second: Values
@@ -249,15 +252,15 @@ def _rates(ends: Sequence[float], length: float) -> tuple[Values, Values]:
     """Whole slices only: a cut one would show a dip that was none."""
     span = ends[-1] - ends[0]
     length = min(length, span) or length
-    bounds = ends[0] + length * numpy.arange(max(1, int(span // length)) + 1)
+    bounds = numpy.array([ends[0] + length * number for number in range(max(1, int(span // length)) + 1)])
     counts, _ = numpy.histogram(ends, bounds)
-    return (bounds[:-1] + bounds[1:]) / 2, counts / length
+    return bounds, numpy.append(counts, counts[-1]) / length
 
 
 def _round_length(seconds: float) -> float:
-    """The next of 0.1, 0.2, 0.5, 1, 2, 5, ... seconds."""
+    """The nearest, as a factor, of 0.1, 0.2, 0.5, 1, 2, 5, ... seconds."""
     power = 10.0 ** numpy.floor(numpy.log10(max(seconds, 0.1)))
-    return float(next(step * power for step in (1, 2, 5, 10) if step * power >= seconds * 0.999))
+    return float(min((step * power for step in (1, 2, 5, 10)), key=lambda step: abs(numpy.log(step / max(seconds, 0.1)))))
 
 
 def _joined(parts: Sequence[Values]) -> Values:

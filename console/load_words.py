@@ -211,8 +211,10 @@ def _computed(name: str, side: str, value: float | None) -> wire.Measure:
 
 
 def _measure_title(name: str) -> str:
-    is_percentile = name.startswith(("p50_", "p95_", "p99_"))
-    return name[:3].upper() if is_percentile else markup.text(_value_title(name))
+    if name.startswith(("p50_", "p95_", "p99_")):
+        return name[:3].upper()
+    # Beside the goodput in requests a second.
+    return "Goodput share" if name == "goodput_share" else markup.text(_value_title(name))
 
 
 def _measure(found: wire.Measure | None) -> str:

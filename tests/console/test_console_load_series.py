@@ -105,6 +105,13 @@ def test_failures_are_no_throughput() -> None:
     assert found.per_second == pytest.approx([2.0] * len(found.per_second), abs=0.3)
 
 
+def test_a_block_of_a_single_slice_is_a_line_and_not_a_point() -> None:
+    found = load_series.rates([_sample(n * 0.3, 1.0) for n in range(12)])
+    assert len(found.at_seconds) >= 2
+    assert found.at_seconds[-1] > found.at_seconds[0]
+    assert found.per_second[-1] == found.per_second[-2]
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_one_answer_is_no_rate(count: int) -> None:
     assert len(load_series.rates([_sample(0.0)] * count).per_second) == 0
