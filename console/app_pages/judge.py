@@ -15,11 +15,11 @@ _HEADS = ("Row and kind", "Question and context", "Right answer", "Answer under 
 def draw() -> None:
     found = reads.calibrations()
     if not found:
-        components.headline(_QUESTION, "Only evaluations have measured it so far: no judge was looked at on its own.", "broken")
+        components.headline(_QUESTION, "Nobody knows yet: no judge was looked at on its own.", "broken")
         components.empty(
             "No judge was held against the trusted grades, answer by answer.",
-            "Each evaluation says how far its judge can be trusted. The command below shows what it mistakes, in seconds with the reference"
-            " judge, in minutes with a model.",
+            "Each evaluation, once one was run, says how far its judge can be trusted. The command below shows what it mistakes, in seconds"
+            " with the reference judge, in minutes with a model.",
         )
         st.code(_COMMAND, language="bash")
         return
