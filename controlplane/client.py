@@ -22,6 +22,8 @@ from controlplane.core import errors
 SYSTEM = "The Gatewright API"
 # A stream is silent for at most the keep-alive interval of the API (10 s); twice that means that the connection is dead.
 STREAM_SILENCE_SECONDS = 25.0
+# Less than the API keeps an idle connection (5 s), so that no request meets one that is just being closed.
+IDLE_SECONDS = 2.0
 
 _Body = TypeVar("_Body", bound=pydantic.BaseModel)
 _PLAIN = {
@@ -64,6 +66,7 @@ class Client:
             base_url=f"{self.base_url}/api/v1/",
             headers=headers,
             timeout=httpx.Timeout(timeout_seconds, connect=min(5.0, timeout_seconds)),
+            limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
             transport=transport,
         )
 

@@ -6,7 +6,8 @@ import importlib.metadata
 import os
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -112,6 +113,8 @@ class Plane:
             self.now,
             self.holder,
             self.is_gone,
+            lambda model: out.store.is_leased(_healing_lease(model)),
+            self.settings.timeouts.healing_seconds,
             self.settings.may_degrade,
         )
 
@@ -176,6 +179,13 @@ class Plane:
         promoting = [record.model for record in self.outside.ledger.promotions(limit=100) if record.state == "running"]
         return frozenset([*promoting, *(run.parameters.get("model-name", "") for run in loading)])
 
+    @contextmanager
+    def healing(self, model: str) -> Iterator[bool]:
+        """True inside when nobody changes the model's slots; a promotion that begins inside waits for the end of the block."""
+        # First the lease, then the look: a promotion first says that it runs, then looks for the lease, so that one sees the other.
+        with self.outside.store.lease(_healing_lease(model), self.holder, self.settings.timeouts.healing_seconds) as is_ours:
+            yield is_ours and model not in self.busy_models()
+
     def systems(self) -> wire.Health:
         settings = self.settings
         return health.look(self._probes(), version=version(), profile=settings.profile, executor=settings.executor)
@@ -199,6 +209,10 @@ class Plane:
             return []
         hint = "Start it, or set GATEWRIGHT_PROMETHEUS_URL; only charts need it."
         return [_probe("Prometheus", metrics.address, lambda: metrics.instant("1", self.now()), hint, is_optional=True)]
+
+
+def _healing_lease(model: str) -> str:
+    return f"healing:{model}"
 
 
 def build(settings: settings_module.Settings) -> Plane:

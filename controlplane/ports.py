@@ -463,6 +463,10 @@ class RunStore(Protocol):
 
     def is_beating(self, holder: str) -> bool: ...
 
+    def is_leased(self, name: str) -> bool:
+        """Somebody holds the lease, whoever it is."""
+        ...
+
 
 class ObjectStore(Protocol):
     """Files under one root: file:// or s3://."""

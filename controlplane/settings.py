@@ -39,13 +39,17 @@ class Ports:
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds. A dead system must be named within 10 s, so connecting gets 5 and a read 10; an answer from a CPU model may take longer."""
+    """Seconds. A dead system must be named within 10 s, so connecting gets 5 and a read 10; an answer from a CPU model may take longer.
+
+    `healing_seconds`: for so long a replica that is given its adapter back keeps promotions of that model waiting.
+    """
 
     connect_seconds: float = 5.0
     read_seconds: float = 10.0
     answer_seconds: float = 120.0
     tick_seconds: float = 0.5
     reconcile_seconds: float = 5.0
+    healing_seconds: float = 30.0
 
 
 @dataclass(frozen=True)

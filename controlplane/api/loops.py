@@ -57,5 +57,5 @@ def _loop(
 
 def _reconcile(plane: plane.Plane) -> None:
     plane.promoter.recover()
-    for done in plane.server.reconcile(plane.busy_models):
+    for done in plane.server.reconcile(plane.healing):
         logger.warning("healed %s", done)

@@ -6,6 +6,7 @@ mlflow is imported when a client is built, not with this module: it takes two se
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from controlplane import ports
@@ -27,12 +28,30 @@ if TYPE_CHECKING:
     from mlflow.store.entities import PagedList
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 ANSWER_SECONDS = 9
 VERSIONS_PER_PAGE = 10_000
 ADAPTER_FOLDER = "adapter"
 _LONGEST_DIGEST = 36
 _TABLES_TAG = "mlflow.loggedArtifacts"  # where MLflow's own pages look for tables to show
+
+
+def _repeatable(ask: Callable[P, T]) -> Callable[P, T]:
+    """Asked once more when the connection was cut: a server closes one that was idle, MLflow's own after five seconds, and a request may
+    meet that. Only for what is safe to ask twice.
+    """
+
+    @functools.wraps(ask)
+    def asked(*args: P.args, **options: P.kwargs) -> T:
+        try:
+            return ask(*args, **options)
+        except errors.Unreachable as error:
+            if not _was_cut(error):
+                raise
+            return ask(*args, **options)
+
+    return asked
 
 
 class MlflowRegistry:
@@ -46,16 +65,19 @@ class MlflowRegistry:
     def __init__(self, tracking_uri: str, *, answer_seconds: int = ANSWER_SECONDS) -> None:
         self._server = _Server(tracking_uri, answer_seconds)
 
+    @_repeatable
     def models(self) -> list[ports.Model]:
         """By name; one whose name cannot stand in a path or slot is not ours and left out."""
         with self._server.asked("models") as client:
             found = list(_pages(lambda token: client.search_registered_models(max_results=1000, order_by=["name ASC"], page_token=token)))
         return [_model(model) for model in found if adapters.MODEL_NAME.fullmatch(model.name)]
 
+    @_repeatable
     def model(self, name: str) -> ports.Model:
         with self._server.asked(f"model {name!r}") as client:
             return _model(client.get_registered_model(adapters.check_model_name(name)))
 
+    @_repeatable
     def versions(self, name: str) -> list[ports.Version]:
         """Two requests however many versions there are: MLflow's search leaves the aliases out, the model has them all."""
         aliases = self.model(name).aliases
@@ -64,6 +86,7 @@ class MlflowRegistry:
             found = _pages(lambda token: client.search_model_versions(query, VERSIONS_PER_PAGE, ["version_number DESC"], page_token=token))
             return [_version(version, aliases) for version in found]
 
+    @_repeatable
     def resolve(self, name: str, source: str) -> ports.Version:
         kind, _, value = source.partition(":")
         if not (kind == "version" and value.isdecimal()) and not (kind == "alias" and value):
@@ -90,6 +113,7 @@ class MlflowRegistry:
                 self._server.download(version.run_id, f"{ADAPTER_FOLDER}/{name}", Path(temporary)).replace(directory / name)
         return directory
 
+    @_repeatable
     def apply(self, name: str, changes: Sequence[lifecycle.AliasChange]) -> None:
         for change in changes:
             with self._server.asked(f"version {change.version} of model {name!r}") as client:
@@ -98,6 +122,7 @@ class MlflowRegistry:
                 else:
                     client.set_registered_model_alias(name, str(change.alias), str(change.version))
 
+    @_repeatable
     def tag(self, version: ports.Version, tags: Mapping[str, str]) -> None:
         with self._server.asked(f"version {version.number} of model {version.model!r}") as client:
             for key, value in tags.items():
@@ -113,6 +138,7 @@ class MlflowRegistry:
             raise errors.NotFound(f"No version of {name} carries the alias {alias!r}.", hint=f"Set are: {', '.join(aliases) or 'none'}.")
         return aliases[alias]
 
+    @_repeatable
     def _require_adapter(self, run_id: str) -> None:
         with self._server.asked(f"run {run_id!r}") as client:
             names = {Path(file.path).name for file in client.list_artifacts(run_id, ADAPTER_FOLDER)}
@@ -138,6 +164,7 @@ class MlflowTracking:
         self._server = _Server(tracking_uri, answer_seconds)
         self._experiments: dict[str, str] = {}
 
+    @_repeatable
     def run(self, run_id: str) -> ports.TrackedRun:
         with self._server.asked(f"run {run_id!r}") as client:
             run = client.get_run(run_id)
@@ -146,6 +173,7 @@ class MlflowTracking:
                 self._experiments[number] = client.get_experiment(number).name
         return _run(run, self._experiments[number])
 
+    @_repeatable
     def search(self, experiment: str, tags: Mapping[str, str], limit: int = 100) -> list[ports.TrackedRun]:
         query = " and ".join(f"tags.`{key}` = {_quoted(value)}" for key, value in tags.items())
         with self._server.asked(f"experiment {experiment!r}") as client:
@@ -155,6 +183,7 @@ class MlflowTracking:
             found = client.search_runs([known.experiment_id], query, max_results=limit, order_by=["attributes.start_time DESC"])
         return [_run(run, experiment) for run in found]
 
+    @_repeatable
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         with self._server.asked(f"run {run_id!r}") as client:
             points = client.get_metric_history(run_id, metric)
@@ -176,8 +205,9 @@ class MlflowTracking:
         from mlflow import entities
 
         now = int(datetime.now(UTC).timestamp() * 1000)
+        experiment_id = self._experiment_id(experiment)
         with self._server.asked(f"experiment {experiment!r}") as client:
-            run_id: str = client.create_run(self._experiment_id(client, experiment), tags=dict(tags), run_name=name).info.run_id
+            run_id: str = client.create_run(experiment_id, tags=dict(tags), run_name=name).info.run_id
             client.log_batch(
                 run_id,
                 [entities.Metric(key, value, now, 0) for key, value in metrics.items()],
@@ -205,24 +235,27 @@ class MlflowTracking:
                 raise errors.NotFound(f"Artifact {path!r} of MLflow run {run_id} is a folder.", hint="Name one file in it.")
             return file.read_bytes()
 
+    @_repeatable
     def artifacts(self, run_id: str, path: str = "") -> list[tuple[str, int]]:
         with self._server.asked(f"run {run_id!r}") as client:
             return sorted((file.path, file.file_size or 0) for file in client.list_artifacts(run_id, path or None))
 
-    def _experiment_id(self, client: mlflow.MlflowClient, name: str) -> str:
+    @_repeatable
+    def _experiment_id(self, name: str) -> str:
         from mlflow import exceptions
 
-        known = client.get_experiment_by_name(name)
-        if known is not None:
-            return known.experiment_id
-        try:
-            return client.create_experiment(name)
-        except exceptions.MlflowException:
-            # Somebody else may have made it meanwhile.
-            made = client.get_experiment_by_name(name)
-            if made is None:
-                raise
-            return made.experiment_id
+        with self._server.asked(f"experiment {name!r}") as client:
+            known = client.get_experiment_by_name(name)
+            if known is not None:
+                return known.experiment_id
+            try:
+                return client.create_experiment(name)
+            except exceptions.MlflowException:
+                # Somebody else may have made it meanwhile.
+                made = client.get_experiment_by_name(name)
+                if made is None:
+                    raise
+                return made.experiment_id
 
 
 class _Server:
@@ -249,6 +282,7 @@ class _Server:
         except (exceptions.MlflowException, requests.RequestException) as error:
             raise self._ours(error, what) from error
 
+    @_repeatable
     def download(self, run_id: str, path: str, directory: Path) -> Path:
         with self.asked(f"artifact {path!r} of run {run_id!r}") as client, _disk(directory):
             return Path(client.download_artifacts(run_id, path, str(directory)))
@@ -373,6 +407,12 @@ def _pages(page: Callable[[str | None], PagedList[T]]) -> Iterator[T]:
         token = found.token
         if not token:
             return
+
+
+def _was_cut(error: BaseException) -> bool:
+    import urllib3
+
+    return any(isinstance(cause, urllib3.exceptions.ProtocolError) for cause in _causes(error))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -79,8 +79,11 @@ class SqlRunStore:
         self._take(f"{_ALIVE}{holder}", holder, seconds)
 
     def is_beating(self, holder: str) -> bool:
+        return self.is_leased(f"{_ALIVE}{holder}")
+
+    def is_leased(self, name: str) -> bool:
         with database.reading(self._engine) as session:
-            lease = session.get(tables.LeaseRow, f"{_ALIVE}{holder}")
+            lease = session.get(tables.LeaseRow, name)
             return lease is not None and lease.expires_at > self._now()
 
     def _take(self, name: str, holder: str, seconds: float) -> bool:

@@ -43,6 +43,7 @@ class VllmReplica:
             headers=self._headers,
             verify=self._certificates,
             timeout=httpx.Timeout(read_seconds, connect=connect_seconds),
+            limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
             follow_redirects=True,
         )
         self._streaming: httpx.AsyncClient | None = None

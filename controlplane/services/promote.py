@@ -6,6 +6,7 @@ The journal is written ahead of every act; `recover` finishes or undoes what a k
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,6 +19,7 @@ from controlplane.services import swap
 logger = logging.getLogger(__name__)
 
 ADOPT = "live"
+HEALING_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Caller:
 class Promoter:
     """`required` is the policy: the lowest alias a promotion may start from. `may_degrade`: a replica that fails does not stop the others.
 
-    `holder` is this process; `is_gone` tells whether another one has died. `stuck` holds promotions of ours that could not be undone.
+    `holder` is this process; `is_gone` tells whether another one has died. `is_healing`: a replica is being given an adapter of this model
+    back, which takes at most `healing_seconds`. `stuck` holds promotions of ours that could not be undone.
     """
 
     registry: ports.Registry
@@ -44,6 +47,8 @@ class Promoter:
     now: Callable[[], datetime]
     holder: str
     is_gone: Callable[[str], bool]
+    is_healing: Callable[[str], bool]
+    healing_seconds: float
     may_degrade: bool = False
     stuck: set[str] = field(default_factory=set)
 
@@ -151,6 +156,7 @@ class Promoter:
         pair = self._pair(model, plan)
         record = self.ledger.open_promotion(self._record(plan, pair, source, caller))
         try:
+            self._wait_for_healing(model)
             # Another promotion may have ended between the plan and the record: only what holds now counts.
             aliases = self.registry.model(model).aliases
             if decide(aliases) != plan:
@@ -163,6 +169,14 @@ class Promoter:
         except BaseException:
             self.stuck.add(record.id)
             raise
+
+    def _wait_for_healing(self, model: str) -> None:
+        """What a restarted replica is given back in this moment must not come after what is promoted now."""
+        deadline = self.swapper.monotonic() + self.healing_seconds
+        while self.is_healing(model):
+            if self.swapper.monotonic() >= deadline:
+                raise errors.Conflict(f"A server is being given an adapter of {model} back.", hint="Try again in a minute.")
+            time.sleep(HEALING_LOOK_SECONDS)
 
     def _carry_out(
         self, record: ports.PromotionRecord, pair: _Pair, plan: lifecycle.Promotion, before: Mapping[str, int]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,22 +46,19 @@ class Server:
         """Which directory each slot should answer from: by the last decision on what is live, and by the alias `staged`."""
         return [slot for model in self.registry.models() for slot in self._wanted_of(model)]
 
-    def reconcile(self, busy: Callable[[], frozenset[str]]) -> list[str]:
+    def reconcile(self, turn: Callable[[str], AbstractContextManager[bool]]) -> list[str]:
         """Brings healthy replicas to what is wanted, as after a restart. Returns what it did.
 
         Args:
-            busy: models whose slots somebody else changes right now; asked again before each change.
+            turn: true inside when nobody else changes the slots of the model named, or will before the block ends.
         """
         done = []
         replicas = list(self.replicas)
         for view, replica in zip(self._views(replicas), replicas, strict=True):
             for slot in serving.to_heal(view.slots) if view.is_healthy else []:
-                if slot.wanted.model in busy():
-                    continue
                 try:
-                    directory = self.install(self.registry.resolve(slot.wanted.model, f"version:{slot.wanted.version}"))
-                    self.swap(replica, slot.wanted.name, directory)
-                    done.append(f"{replica.address}: {slot.wanted.name} serves version {slot.wanted.version} again")
+                    if self._heal(replica, slot, turn):
+                        done.append(f"{replica.address}: {slot.wanted.name} serves version {slot.wanted.version} again")
                 except errors.GatewrightError as error:
                     logger.warning("%s at %s cannot be healed: %s", slot.wanted.name, replica.address, error)
         return done
@@ -80,6 +78,16 @@ class Server:
             replica.unload(slot)
             return None
         return replica.load(slot, directory)
+
+    def _heal(self, replica: ports.Inference, slot: serving.SlotState, turn: Callable[[str], AbstractContextManager[bool]]) -> bool:
+        """False when it is not our turn, or the slot is not as it was seen: a promotion may have begun and ended since."""
+        model = slot.wanted.model
+        directory = self.install(self.registry.resolve(model, f"version:{slot.wanted.version}"))
+        with turn(model) as is_ours:
+            if not is_ours or slot not in _compared(self._wanted_of(self.registry.model(model)), replica.served()):
+                return False
+            self.swap(replica, slot.wanted.name, directory)
+        return True
 
     def _wanted_of(self, model: ports.Model) -> list[serving.Wanted]:
         slots = {lifecycle.Alias.LIVE: adapters.live_slot(model.name), lifecycle.Alias.STAGED: adapters.candidate_slot(model.name)}
@@ -106,5 +114,8 @@ class Server:
             served = replica.served()
         except errors.GatewrightError as error:
             return ReplicaView(replica.address, False, (), tuple(serving.compare(wanted, {})), str(error))
-        roots = {item.name: item.root for item in served}
-        return ReplicaView(replica.address, True, tuple(served), tuple(serving.compare(wanted, roots)))
+        return ReplicaView(replica.address, True, tuple(served), tuple(_compared(wanted, served)))
+
+
+def _compared(wanted: Sequence[serving.Wanted], served: Sequence[ports.Served]) -> list[serving.SlotState]:
+    return serving.compare(wanted, {item.name: item.root for item in served})

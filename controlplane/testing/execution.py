@@ -116,8 +116,11 @@ class FakeRunStore:
         self._leases[f"alive:{holder}"] = (holder, self.monotonic() + seconds)
 
     def is_beating(self, holder: str) -> bool:
+        return self.is_leased(f"alive:{holder}")
+
+    def is_leased(self, name: str) -> bool:
         raise_fault(self.fault)
-        return self._leases.get(f"alive:{holder}", ("", 0.0))[1] > self.monotonic()
+        return self._leases.get(name, ("", 0.0))[1] > self.monotonic()
 
     @contextmanager
     def lease(self, name: str, holder: str, seconds: float) -> Iterator[bool]:

@@ -63,7 +63,7 @@ class World:
             metrics=self.metrics,
         )
         now = lambda: next(self.clock)  # noqa: E731 - a clock that moves with every look
-        soon = settings.Timeouts(tick_seconds=0.01, reconcile_seconds=0.01)
+        soon = settings.Timeouts(tick_seconds=0.01, reconcile_seconds=0.01, healing_seconds=0.01)
         return plane.Plane(
             replace(settings.load(given), timeouts=soon), outside, now, lambda: next(self.ids), f"test:{next(self.starts)}", now()
         )

@@ -23,7 +23,7 @@ def test_defaults_are_one_machine_on_loopback() -> None:
     assert found.artifacts_url == "file:///srv/gw/store"
     assert found.required_alias is lifecycle.Alias.PERF_PASSED
     assert found.embedded == {"mlflow", "vllm", "prometheus", "api"}
-    assert found.timeouts == settings.Timeouts(5.0, 10.0, 120.0, 0.5, 5.0)
+    assert found.timeouts == settings.Timeouts(5.0, 10.0, 120.0, 0.5, 5.0, 30.0)
 
 
 def test_a_given_address_is_somebody_elses_server() -> None:

@@ -148,7 +148,7 @@ def load(both: Live, second_replica: Second) -> Iterator[Load]:
 
 def test_swaps_on_two_replicas_fail_no_request(both: Live, second_replica: Second, load: Load, homes: dict[int, Path]) -> None:
     plane = plane_module.build(replace(both.settings, vllm_urls=tuple(load.addresses)))
-    plane.server.reconcile(frozenset)
+    plane.server.reconcile(plane.healing)
     load.begin()
     for _ in range(SWAPS):
         record = plane.promoter.promote(MODEL, lifecycle.Alias.PREVIOUS, ADA)

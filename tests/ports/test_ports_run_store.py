@@ -105,6 +105,17 @@ def test_a_lease_is_held_by_one_and_given_back(store: ports.RunStore) -> None:
         assert now_theirs
 
 
+def test_a_lease_is_seen_by_others_while_it_is_held(store: ports.RunStore, clock: Clock) -> None:
+    assert not store.is_leased("tick")
+    with store.lease("tick", "a", 30):
+        assert store.is_leased("tick")
+        assert not store.is_leased("other")
+        clock.seconds = 31
+        assert not store.is_leased("tick")
+    clock.seconds = 0
+    assert not store.is_leased("tick")
+
+
 def test_a_lease_expires(store: ports.RunStore, clock: Clock) -> None:
     with store.lease("tick", "a", 30) as mine:
         clock.seconds = 31

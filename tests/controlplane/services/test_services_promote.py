@@ -405,7 +405,7 @@ def test_a_replica_that_cannot_follow_degrades_the_promotion_when_so_configured(
     assert [proof.state for proof in record.replicas] == ["verified", "failed"]
     assert aliases(ready) == {"live": 2, "previous": 1}
     ready.replicas[1].fault = None
-    lenient.plane.server.reconcile(frozenset)
+    lenient.plane.server.reconcile(lenient.plane.healing)
     assert ready.live_roots() == [str(ready.home_of(2))] * 2, "healed when it comes back"
 
 
@@ -420,7 +420,7 @@ def test_an_alias_moved_elsewhere_is_drift_and_moves_no_server(ready):
     moved_elsewhere(ready)
     (found,) = ready.plane.promoter.drift(MODEL)
     assert (found.alias, found.decided, found.found) == ("live", 2, 3)
-    assert ready.plane.server.reconcile(frozenset) == []
+    assert ready.plane.server.reconcile(ready.plane.healing) == []
     assert ready.live_roots() == [str(ready.home_of(2))] * 2
     assert "live of ops-qa was moved outside Gatewright, from v2 to v3" in ready.plane.overview.look().headline
     with pytest.raises(errors.Refused, match="moved outside Gatewright"):

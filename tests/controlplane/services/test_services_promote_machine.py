@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import settings
@@ -32,9 +33,11 @@ class Life(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         replicas = tuple(testing.FakeInference(f"http://vllm-{number}.test") for number in range(2))
         self.world = World(Path(self.folder.name), replicas=replicas)
+        self.world.store.monotonic = lambda: 0.0  # no lease expires
         self.versions = 0
-        self.add()
-        self.act("perf-passed")
+        for _ in range(2):  # so that there is always a way back
+            self.add()
+            self.act("perf-passed")
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
@@ -46,21 +49,47 @@ class Life(RuleBasedStateMachine):
         self.world.add_version("candidate", "staged", "eval-passed", "perf-passed")
 
     @rule(source=st.sampled_from(["perf-passed", "previous", "staged"]))
-    def act(self, source: str) -> None:
+    def promote(self, source: str) -> None:
+        self.act(source)
+
+    def act(self, source: str) -> bool:
+        """False when a rule or somebody else forbids it."""
         with contextlib.suppress(errors.Refused, errors.Conflict):
             self.world.plane.promoter.promote(MODEL, source, ADA)
+            return True
+        return False
 
-    @rule(source=st.sampled_from(["perf-passed", "previous"]), acts=st.integers(0, 12))
+    @rule(source=st.sampled_from(["perf-passed", "previous"]), acts=st.integers(0, 40))
     def crash(self, source: str, acts: int) -> None:
         """Dies at the so-many-th act on the outside, then starts again."""
-        with self.dying(acts), contextlib.suppress(errors.GatewrightError, Killed):
+
+        def die() -> None:
+            raise Killed
+
+        with _At(self.world, acts, die), contextlib.suppress(errors.GatewrightError, Killed):
             self.world.plane.promoter.promote(MODEL, source, ADA)
         self.restart()
 
     @rule(which=st.integers(0, 1))
     def server_restarts(self, which: int) -> None:
         self.world.replicas[which].slots.clear()
-        self.world.plane.server.reconcile(self.world.plane.busy_models)
+        self.world.plane.server.reconcile(self.world.plane.healing)
+
+    @rule(which=st.integers(0, 1), acts=st.integers(0, 20))
+    def a_promotion_comes_while_a_server_is_healed(self, which: int, acts: int) -> None:
+        self.world.replicas[which].slots.clear()
+        with _At(self.world, acts, lambda: self.act("perf-passed") or self.act("previous")):
+            self.world.plane.server.reconcile(self.world.plane.healing)
+        self.no_server_serves_anything_else()
+        self.world.plane.server.reconcile(self.world.plane.healing)
+
+    @rule(which=st.integers(0, 1), source=st.sampled_from(["perf-passed", "previous"]), acts=st.integers(0, 40))
+    def servers_are_healed_while_a_promotion_runs(self, which: int, source: str, acts: int) -> None:
+        self.world.replicas[which].slots.clear()
+        with _At(self.world, acts, lambda: self.world.start_plane().server.reconcile(self.world.plane.healing)):
+            self.act(source)
+        self.no_server_serves_anything_else()
+        self.world.plane.server.reconcile(self.world.plane.healing)
 
     @rule(which=st.integers(0, 1), source=st.sampled_from(["perf-passed", "previous"]))
     def server_is_away(self, which: int, source: str) -> None:
@@ -78,13 +107,16 @@ class Life(RuleBasedStateMachine):
         if self.world.plane.promoter.drift(MODEL):
             getattr(self.world.plane.promoter, verb)(MODEL, ADA)
 
+    def no_server_serves_anything_else(self) -> None:
+        """One that lost its adapter may answer nothing yet, but never with another version than the one decided on."""
+        last = self.decided()
+        assert last is not None
+        assert set(self.world.live_roots()) <= {"", str(self.world.home_of(last.live))}
+
     def restart(self) -> None:
         self.world.plane = self.world.start_plane()
         self.world.plane.promoter.recover()
-        self.world.plane.server.reconcile(self.world.plane.busy_models)
-
-    def dying(self, acts: int):
-        return _Dying(self.world, acts)
+        self.world.plane.server.reconcile(self.world.plane.healing)
 
     def decided(self) -> history.Decided | None:
         return history.decided(self.world.ledger.latest(MODEL, history.LIVE_ACTIONS))
@@ -110,14 +142,16 @@ class Life(RuleBasedStateMachine):
             assert self.world.plane.auditor.verify().faults == ()
 
 
-class _Dying:
-    """Counts what the promoter does to the outside, and ends the process before the act of this number."""
+class _At:
+    """Counts the acts on the outside, and does something before the act of this number."""
 
-    WATCHED = (("ledger", "open_promotion"), ("ledger", "save_promotion"), ("ledger", "close_promotion"))
+    PROMOTING = (("ledger", "open_promotion"), ("ledger", "save_promotion"), ("ledger", "close_promotion"))
+    HEALING = (("registry", "models"), ("registry", "resolve"), ("ledger", "latest"), ("store", "lease"), ("ledger", "promotions"))
 
-    def __init__(self, world: World, acts: int) -> None:
-        self.world, self.left = world, acts
-        owners = [*((getattr(world, owner), name) for owner, name in self.WATCHED), *((r, "load") for r in world.replicas)]
+    def __init__(self, world: World, acts: int, something: Callable[[], object]) -> None:
+        self.world, self.left, self.something = world, acts, something
+        owners = [(getattr(world, owner), name) for owner, name in self.PROMOTING + self.HEALING]
+        owners += [(replica, name) for replica in world.replicas for name in ("served", "load")]
         self.acts = [(owner, name, getattr(owner, name)) for owner, name in owners]
 
     def __enter__(self) -> None:
@@ -134,8 +168,8 @@ class _Dying:
     def counted(self, act):
         def maybe(*args, **options):
             self.left -= 1
-            if self.left < 0:
-                raise Killed
+            if self.left == -1:
+                self.something()
             return act(*args, **options)
 
         return maybe
