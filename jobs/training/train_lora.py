@@ -32,17 +32,19 @@ def main(arguments: argparse.Namespace, log: job.Log) -> Mapping[str, object]:
     }
     run_name = f"{arguments.model_name}-{settings.lora.name}-v{arguments.data_version}"
     parameters = {**settings.parameters(), "train_rows": len(train_rows), "validation_rows": len(validation_rows)}
-    with mlflow_callback.RunLog(arguments.mlflow_tracking_uri, arguments.mlflow_experiment, run_name, parameters, tags) as tracked:
+    uri, experiment = arguments.mlflow_tracking_uri, arguments.mlflow_experiment
+    with mlflow_callback.RunLog(uri, experiment, run_name, parameters, tags, log.warning) as tracked:
         log.info("loading the base model", base_model=settings.base_model, quantization=settings.quantization, run_id=tracked.run_id)
         loaded = base_model.load(settings)
         train_data = _encoded(train_rows, loaded, settings, "train", log)
         validation_data = _encoded(validation_rows, loaded, settings, "validation", log)
         watch = _Watch(log, tracked)
         result = trainer.train(loaded.model, train_data, validation_data, settings, watch.step, watch.epoch)
-        tracked.final(result)
+        # Onto the disk before MLflow is waited for.
         adapter_dir = arguments.output_dir / mlflow_callback.ADAPTER_FOLDER
         adapter_dir.mkdir(parents=True, exist_ok=True)
         base_model.save_adapter(loaded, adapter_dir, settings.base_model)
+        tracked.final(result)
         if arguments.log_adapter_to_mlflow:
             tracked.adapter(adapter_dir)
         log.metric(
