@@ -288,9 +288,9 @@ def _evidence(item: wire.Evidence, link: str) -> str:
 
 
 def _node(step: wire.Step, now: datetime) -> str:
-    tone = theme.STATE_TONES.get(step.state, "broken")
+    tone = theme.STATE_TONES.get(step.state, "broken") if step.retry_at is None else "unsure"
     taken = readable.seconds(tables.duration(step, now)) if step.started_at else "not started"
-    attempt = f" · attempt {step.attempt}" if step.attempt > 1 else ""
+    attempt = f" · attempt {step.attempt}" if step.attempt > 1 or step.retry_at else ""
     bar = ""
     if step.state == "running" and step.progress is not None and step.progress.total > 0:
         bar = f'<div class="gw-bar"><div style="width:{100 * step.progress.done / step.progress.total:.0f}%"></div></div>'

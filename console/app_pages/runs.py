@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import streamlit as st
 
 from console import components, markup, readable, reads, session, tables
@@ -101,13 +103,18 @@ def _state(run_id: str) -> None:
     st.html(f"{markup.state(run.state)}{asked} <span class='gw-muted'>started {started} {who} · {taken}</span>")
     if run.state not in _FINAL:
         progress = reads.progress(run_id)
-        label = " · ".join(part for part in (progress.step, progress.message) if part) or "waiting to start"
+        label = " · ".join(part for part in (progress.step, progress.message) if part)
         st.html(markup.progress(progress.fraction, label, progress.seconds_left))
         st.session_state["runs_watched"] = run_id
     elif st.session_state.pop("runs_watched", "") == run_id:
         reads.forget()
         st.rerun()
     st.html(markup.steps(run, session.now()))
+    for step in run.steps:
+        if step.retry_at is not None:
+            left = math.ceil((step.retry_at - session.now()).total_seconds())
+            when = f"in {left} s" if left > 0 else "now"
+            st.html(f"<p class='gw-why'><strong>{markup.text(step.name)} is tried again {when}.</strong></p>")
     if run.reason:
         st.html(f"<p class='gw-why'><strong>Why it ended so.</strong> {markup.text(run.reason)}</p>")
 

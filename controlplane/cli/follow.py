@@ -128,7 +128,8 @@ def _watch_plainly(api: client.Client, run_id: str) -> wire.Run:
         for step in seen.run.steps:
             if step.state != told.get(step.name, "waiting"):
                 told[step.name] = step.state
-                output.say(f"{seen.progress.fraction:4.0%}  {step.name}: {step.state}  {step_time(step)}".rstrip())
+                words = _step_words(step).plain if step.retry_at else step_time(step)
+                output.say(f"{seen.progress.fraction:4.0%}  {step.name}: {step.state}  {words}".rstrip())
     return seen.run
 
 
@@ -139,6 +140,8 @@ def _bar(step: wire.Step) -> RenderableType:
 
 
 def _step_words(step: wire.Step) -> Text:
+    if step.retry_at is not None:
+        return Text(f"tried again at {step.retry_at.astimezone():%H:%M:%S}: {step.reason}", style="yellow")
     if step.reason:
         return Text(step.reason, style="yellow")
     if step.progress is None or step.state != runs.State.RUNNING:

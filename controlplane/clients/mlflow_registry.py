@@ -289,6 +289,7 @@ class _Server:
 
     def _ours(self, error: Exception, what: str) -> errors.GatewrightError:
         import requests
+        import urllib3
         from mlflow import exceptions
 
         causes = list(_causes(error))
@@ -299,7 +300,7 @@ class _Server:
         answered = [cause.response for cause in causes if isinstance(cause, requests.HTTPError) and cause.response is not None]
         if answered and answered[0].status_code == 404:
             return errors.NotFound(f"MLflow at {self.address} has no {what}.")
-        if any(isinstance(cause, requests.Timeout) for cause in causes):
+        if any(isinstance(cause, (requests.Timeout, urllib3.exceptions.TimeoutError)) for cause in causes):
             return errors.Unreachable("MLflow", self.address, "no answer in time")
         if not answered and any(isinstance(cause, requests.RequestException) for cause in causes):
             return errors.Unreachable("MLflow", self.address, "the connection failed")

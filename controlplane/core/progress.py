@@ -42,13 +42,20 @@ def of_run(run: runs.Run, steps: Mapping[str, StepProgress], typical_seconds: Ma
     weights = {step.name: typical_seconds.get(step.name, usual) for step in run.steps}
     done = sum(weights[step.name] * _fraction(step, steps.get(step.name)) for step in run.steps)
     whole = sum(weights.values()) or 1.0
-    current = next((step for step in run.steps if step.state is runs.State.RUNNING), run.steps[-1])
+    current = _current(run.steps)
     known = steps.get(current.name)
     fraction = 1.0 if run.state is runs.State.SUCCEEDED else done / whole
     left = whole - done if typical_seconds and not run.state.is_final else None
     if known is not None and known.seconds_left is not None and not run.state.is_final:
         left = known.seconds_left + _still_waiting(run.steps, typical_seconds)
     return RunProgress(current.name, fraction, known.message if known else current.reason, left)
+
+
+def _current(steps: Sequence[runs.StepRun]) -> runs.StepRun:
+    """The one that runs, else the first that has yet to succeed."""
+    running = [step for step in steps if step.state is runs.State.RUNNING]
+    left = [step for step in steps if step.state is not runs.State.SUCCEEDED]
+    return (running or left or [steps[-1]])[0]
 
 
 def _fraction(step: runs.StepRun, progress: StepProgress | None) -> float:

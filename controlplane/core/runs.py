@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import NewType
 
 from controlplane.core import errors, workflow_spec, workflows
 
 RunId = NewType("RunId", str)
+
+# Before the second attempt, the third, ...: a server that restarts takes half a minute.
+RETRY_SECONDS = (10, 30)
 
 
 class State(StrEnum):
@@ -39,7 +42,10 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class StepRun:
-    """One step of one run, as recorded. `outputs` are the small values of outputs.json; `reason` says why it did not succeed."""
+    """One step of one run, as recorded. `outputs` are the small values of outputs.json; `reason` says why it did not succeed.
+
+    One that waits and has ended before is held: its next attempt starts at `retry_at`.
+    """
 
     name: str
     state: State = State.WAITING
@@ -50,6 +56,12 @@ class StepRun:
     exit_code: int | None = None
     reason: str = ""
     outputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def retry_at(self) -> datetime | None:
+        if self.state is not State.WAITING or self.ended_at is None:
+            return None
+        return self.ended_at + timedelta(seconds=RETRY_SECONDS[min(self.attempt, len(RETRY_SECONDS)) - 1])
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,15 @@ class Finish:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """Record that what this step needs did not answer; it is tried again in a while."""
+
+    step: str
+    exit_code: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
 class Cancel:
     """Ask the executor to stop this step's job."""
 
@@ -120,7 +141,7 @@ class Close:
     reason: str
 
 
-Action = Start | Finish | Cancel | Close
+Action = Start | Finish | Hold | Cancel | Close
 
 
 def new(run_id: RunId, workflow: workflow_spec.Workflow, parameters: Mapping[str, str], now: datetime, actor: str, interface: str) -> Run:
@@ -155,6 +176,8 @@ def apply(run: Run, action: Action, now: datetime, handle: str = "") -> Run:
         case Finish(name, state, exit_code, reason, outputs):
             step = replace(run.step(name), state=state, ended_at=now, exit_code=exit_code, reason=reason, outputs=dict(outputs))
             return _with_step(run, step)
+        case Hold(name, exit_code, reason):
+            return _with_step(run, replace(run.step(name), state=State.WAITING, ended_at=now, exit_code=exit_code, reason=reason))
         case Close(state, reason):
             return replace(run, state=state, ended_at=now, reason=reason)
         case Cancel():
@@ -165,7 +188,7 @@ def _with_step(run: Run, step: StepRun) -> Run:
     return replace(run, steps=tuple(step if other.name == step.name else other for other in run.steps))
 
 
-def decide(run: Run, statuses: Mapping[str, JobStatus]) -> list[Action]:
+def decide(run: Run, statuses: Mapping[str, JobStatus], now: datetime) -> list[Action]:
     """What to do now. Applying it and deciding again leads nowhere else: safe to repeat, safe to interrupt.
 
     Args:
@@ -179,11 +202,12 @@ def decide(run: Run, statuses: Mapping[str, JobStatus]) -> list[Action]:
     running = [step for step in run.steps if step.state is State.RUNNING]
     if run.is_cancel_asked or _is_broken(run):
         return [Cancel(step.name) for step in running] or [_close(run)]
-    ready = [step for step in run.steps if step.state is State.WAITING and _is_ready(run, step)]
+    ready = [step for step in run.steps if step.state is State.WAITING and _is_ready(run, step, now)]
     lost: list[Action] = [Cancel(step.name) for step in running if _has_lost_its_source(run, step)]
     if ready or lost:
         return [*lost, *(Start(step.name, step.attempt + 1) for step in ready)]
-    return [] if running else [_close(run)]
+    is_held = any(step.retry_at is not None for step in run.steps)
+    return [] if running or is_held else [_close(run)]
 
 
 def merged(stored: Run, saved: Run) -> Run:
@@ -204,7 +228,7 @@ def _further(stored: StepRun, saved: StepRun) -> StepRun:
 
 
 def _progress(step: StepRun) -> tuple[int, int]:
-    return step.attempt, 2 if step.state.is_final else int(step.state is State.RUNNING)
+    return step.attempt, 2 if step.state.is_final or step.retry_at is not None else int(step.state is State.RUNNING)
 
 
 def _settle(run: Run, step: StepRun, statuses: Mapping[str, JobStatus]) -> Action | None:
@@ -213,9 +237,10 @@ def _settle(run: Run, step: StepRun, statuses: Mapping[str, JobStatus]) -> Actio
         return None
     limit = workflows.get(run.workflow).step(step.name).max_retries
     is_ending = run.is_cancel_asked or _is_broken(run)
-    may_retry = status.exit_code == ExitCode.DEPENDENCY_FAILED and step.attempt <= limit
-    if (may_retry or _has_lost_its_source(run, step)) and not is_ending:
+    if _has_lost_its_source(run, step) and not is_ending:
         return Start(step.name, step.attempt + 1)
+    if status.exit_code == ExitCode.DEPENDENCY_FAILED and step.attempt <= limit and not is_ending:
+        return Hold(step.name, status.exit_code, status.reason or "Something it needs did not answer; its log says what.")
     state, reason = _state_of(status, run)
     return Finish(step.name, state, status.exit_code, reason, status.outputs)
 
@@ -241,10 +266,13 @@ def _is_broken(run: Run) -> bool:
     return any(step.state in (State.STOPPED, State.FAILED, State.CANCELLED) for step in run.steps)
 
 
-def _is_ready(run: Run, step: StepRun) -> bool:
+def _is_ready(run: Run, step: StepRun, now: datetime) -> bool:
     definition = workflows.get(run.workflow).step(step.name)
-    return all(run.step(name).state is State.SUCCEEDED for name in definition.needs) and all(
-        run.step(name).state in (State.RUNNING, State.SUCCEEDED) for name in definition.follows
+    is_due = step.retry_at is None or now >= step.retry_at
+    return (
+        is_due
+        and all(run.step(name).state is State.SUCCEEDED for name in definition.needs)
+        and all(run.step(name).state in (State.RUNNING, State.SUCCEEDED) for name in definition.follows)
     )
 
 

@@ -30,7 +30,7 @@ class Dispatcher:
 
     def _move(self, run: runs.Run) -> None:
         statuses = {step.name: self.executor.status(step.handle) for step in run.steps if step.state is runs.State.RUNNING}
-        for action in runs.decide(run, statuses):
+        for action in runs.decide(run, statuses, self.now()):
             after = self._carry_out(run, action)
             if after is not run:
                 self.store.save(after)
@@ -44,7 +44,7 @@ class Dispatcher:
             case runs.Cancel(name):
                 self.executor.cancel(run.step(name).handle)
                 return run
-            case runs.Finish():
+            case runs.Finish() | runs.Hold():
                 return runs.apply(run, action, self.now())
             case runs.Close():
                 ended = runs.apply(run, action, self.now())

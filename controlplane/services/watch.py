@@ -67,7 +67,7 @@ class Watcher:
             title=definition.title,
             state=run.state,
             parameters=run.parameters,
-            steps=tuple(self._step(definition.step(step.name), step, with_progress) for step in run.steps),
+            steps=tuple(self._step(definition.step(step.name), step, with_progress, not run.state.is_final) for step in run.steps),
             created_at=run.created_at,
             created_by=run.created_by,
             interface=run.interface,
@@ -77,7 +77,7 @@ class Watcher:
             command=command(definition, run.parameters),
         )
 
-    def _step(self, definition: workflow_spec.Step, step: runs.StepRun, with_progress: bool) -> wire.Step:
+    def _step(self, definition: workflow_spec.Step, step: runs.StepRun, with_progress: bool, is_active: bool) -> wire.Step:
         found = self._progress_of(step) if with_progress else None
         return wire.Step(
             name=step.name,
@@ -90,6 +90,7 @@ class Watcher:
             exit_code=step.exit_code,
             reason=step.reason,
             outputs=step.outputs,
+            retry_at=step.retry_at if is_active else None,
             progress=wire.Progress(done=found.done, total=found.total, message=found.message, seconds_left=found.seconds_left)
             if found
             else None,

@@ -56,6 +56,8 @@ class Progress(Body):
 
 
 class Step(Body):
+    """`retry_at`: something it needs did not answer, and it is tried again then."""
+
     name: str
     state: str
     help: str = ""
@@ -66,6 +68,7 @@ class Step(Body):
     exit_code: int | None = None
     reason: str = ""
     outputs: Mapping[str, str] = Field(default_factory=dict)
+    retry_at: datetime | None = None
     progress: Progress | None = None
 
 

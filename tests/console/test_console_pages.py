@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -262,6 +263,19 @@ def test_cancelling_asks_the_api(fake: FakeClient) -> None:
 
 def test_an_unknown_run_is_a_clear_answer(fake: FakeClient) -> None:
     assert "There is no run &#x27;nothing&#x27;" in _seen(_open("runs", run="nothing"))
+
+
+def test_a_step_that_is_tried_again_says_when(fake: FakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = FakeClient.run
+
+    def with_a_held_step(client: FakeClient, run_id: str) -> wire.Run:
+        run = whole(client, run_id)
+        held = run.steps[-1].model_copy(update={"retry_at": client.now + timedelta(seconds=8)})
+        return run.model_copy(update={"steps": (*run.steps[:-1], held)})
+
+    monkeypatch.setattr(FakeClient, "run", with_a_held_step)
+    seen = _seen(_open("runs", run="5c1f0e9b7a42"))
+    assert "compare-decision is tried again in 8 s" in seen
 
 
 def test_a_promotion_waits_for_a_reason_then_says_what_it_did(fake: FakeClient) -> None:

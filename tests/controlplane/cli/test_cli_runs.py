@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from scripted_api import LINES, Api, Terminal, run_in
+from scripted_api import LINES, NOW, Api, Terminal, run_in
 
 from controlplane import wire
 from controlplane.cli import follow, output, runs
@@ -78,6 +78,17 @@ def test_cancel_and_retry(gatewright: Terminal) -> None:
     assert "asked to stop" in gatewright("cancel", "r-1").stdout
     assert "started" in gatewright("retry", "r-1").stdout
     assert gatewright.api.calls == [("cancel", "r-1"), ("retry", "r-1")]
+
+
+def test_a_step_that_is_tried_again_says_when_and_why() -> None:
+    run = run_in("running")
+    held = run.steps[0].model_copy(update={"state": "waiting", "retry_at": NOW, "reason": "MLflow did not answer."})
+    screen = output.console()
+    with screen.capture() as captured:
+        screen.print(follow.picture(follow.Snapshot(run.model_copy(update={"steps": (held,)}), Api().progress("r-1"))))
+    said = " ".join(captured.get().split())
+    assert f"tried again at {NOW.astimezone():%H:%M:%S}" in said
+    assert "MLflow did not answer." in said
 
 
 def test_parameters_keep_later_equals_signs_and_forgive_dashes() -> None:

@@ -65,7 +65,7 @@ STARTS = {
 @pytest.mark.parametrize(("run", "expected"), STARTS.values(), ids=STARTS.keys())
 def test_starts(run: runs.Run, expected: list[str]) -> None:
     statuses = {step.name: RUNNING for step in run.steps if step.state is S.RUNNING}
-    assert runs.decide(run, statuses) == [runs.Start(name, 1) for name in expected]
+    assert runs.decide(run, statuses, NOON) == [runs.Start(name, 1) for name in expected]
 
 
 ENDS = {
@@ -82,7 +82,7 @@ ENDS = {
 @pytest.mark.parametrize(("status", "state", "reason"), ENDS.values(), ids=ENDS.keys())
 def test_a_job_that_ended_finishes_its_step(status: runs.JobStatus, state: runs.State, reason: str) -> None:
     run = made(download_data="succeeded", train="running")
-    assert runs.decide(run, {"train": status}) == [runs.Finish("train", state, status.exit_code, reason, status.outputs)]
+    assert runs.decide(run, {"train": status}, NOON) == [runs.Finish("train", state, status.exit_code, reason, status.outputs)]
 
 
 @pytest.mark.parametrize(
@@ -91,36 +91,54 @@ def test_a_job_that_ended_finishes_its_step(status: runs.JobStatus, state: runs.
 def test_after_a_cancel_an_ended_job_is_cancelled(status: runs.JobStatus) -> None:
     run = made(cancel=True, download_data="running")
     expected = runs.Finish("download-data", S.CANCELLED, status.exit_code, "Cancelled on request.", status.outputs)
-    assert runs.decide(run, {"download-data": status}) == [expected]
+    assert runs.decide(run, {"download-data": status}, NOON) == [expected]
 
 
 def test_a_job_that_made_it_despite_the_cancel_has_succeeded() -> None:
     run = made(cancel=True, download_data="running")
-    assert runs.decide(run, {"download-data": ended(0)}) == [runs.Finish("download-data", S.SUCCEEDED, 0, "", {})]
+    assert runs.decide(run, {"download-data": ended(0)}, NOON) == [runs.Finish("download-data", S.SUCCEEDED, 0, "", {})]
 
 
 @pytest.mark.parametrize(("attempt", "is_retried"), [(1, True), (2, True), (3, False)])
 def test_a_failed_dependency_is_retried_as_often_as_the_step_allows(attempt: int, is_retried: bool) -> None:
     run = made(download_data="running")
     run = replace(run, steps=(replace(run.steps[0], attempt=attempt), *run.steps[1:]))
-    actions = runs.decide(run, {"download-data": ended(3)})
-    assert (actions == [runs.Start("download-data", attempt + 1)]) is is_retried
-    assert is_retried or isinstance(actions[0], runs.Finish)
+    actions = runs.decide(run, {"download-data": ended(3)}, NOON)
+    assert isinstance(actions[0], runs.Hold if is_retried else runs.Finish)
+
+
+@pytest.mark.parametrize(("attempt", "seconds"), [(1, 10), (2, 30), (5, 30)])
+def test_a_retry_waits_for_what_did_not_answer(attempt: int, seconds: int) -> None:
+    run = made(download_data="running")
+    run = replace(run, steps=(replace(run.steps[0], attempt=attempt), *run.steps[1:]))
+    held = runs.apply(run, runs.Hold("download-data", 3, "MLflow did not answer"), NOON)
+    assert held.step("download-data").reason == "MLflow did not answer"
+    assert held.step("download-data").retry_at == NOON + timedelta(seconds=seconds)
+    assert runs.decide(held, {}, NOON + timedelta(seconds=seconds - 1)) == []
+    assert runs.decide(held, {}, NOON + timedelta(seconds=seconds)) == [runs.Start("download-data", attempt + 1)]
+    begun = runs.apply(held, runs.Start("download-data", attempt + 1), NOON, "h")
+    assert begun.step("download-data").retry_at is None
+    assert runs.merged(held, run) == held, "an older reading does not end the wait"
+
+
+def test_a_cancel_does_not_wait_for_a_retry() -> None:
+    held = runs.apply(made(cancel=True, download_data="running"), runs.Hold("download-data", 3, "away"), NOON)
+    assert runs.decide(held, {}, NOON) == [runs.Close(S.CANCELLED, "Cancelled on request.")]
 
 
 def test_no_retry_starts_in_a_run_that_another_step_has_ended() -> None:
     run = made("evaluation", download_eval_data="succeeded", inference_candidate="failed", inference_live="running")
-    [action] = runs.decide(run, {"inference-live": ended(3)})
+    [action] = runs.decide(run, {"inference-live": ended(3)}, NOON)
     assert isinstance(action, runs.Finish)
 
 
 def test_a_step_stopped_for_anothers_failure_does_not_hide_it() -> None:
     run = made("evaluation", download_eval_data="succeeded", inference_candidate="running", inference_live="failed")
-    assert runs.decide(run, {"inference-candidate": RUNNING}) == [runs.Cancel("inference-candidate")]
-    [finish] = runs.decide(run, {"inference-candidate": ended(143)})
+    assert runs.decide(run, {"inference-candidate": RUNNING}, NOON) == [runs.Cancel("inference-candidate")]
+    [finish] = runs.decide(run, {"inference-candidate": ended(143)}, NOON)
     assert isinstance(finish, runs.Finish)
     assert finish.state is S.CANCELLED
-    assert runs.decide(runs.apply(run, finish, NOON), {}) == [runs.Close(S.FAILED, "inference-live: inference-live said so")]
+    assert runs.decide(runs.apply(run, finish, NOON), {}, NOON) == [runs.Close(S.FAILED, "inference-live: inference-live said so")]
 
 
 CLOSES = {
@@ -139,28 +157,28 @@ CLOSES = {
 
 @pytest.mark.parametrize(("run", "state", "reason"), CLOSES.values(), ids=CLOSES.keys())
 def test_closes(run: runs.Run, state: runs.State, reason: str) -> None:
-    assert runs.decide(run, {}) == [runs.Close(state, reason)]
+    assert runs.decide(run, {}, NOON) == [runs.Close(state, reason)]
 
 
 @pytest.mark.parametrize("state", [state for state in S if state.is_final])
 def test_nothing_moves_a_closed_run(state: runs.State) -> None:
-    assert runs.decide(replace(made(download_data="running"), state=state), {"download-data": ended(0)}) == []
+    assert runs.decide(replace(made(download_data="running"), state=state), {"download-data": ended(0)}, NOON) == []
 
 
 def test_an_executor_that_does_not_answer_changes_nothing() -> None:
-    assert runs.decide(made(download_data="running"), {}) == []
+    assert runs.decide(made(download_data="running"), {}, NOON) == []
 
 
 def test_a_run_of_another_workflow_version_says_so() -> None:
     run = replace(made(), steps=(runs.StepRun("train"),))
     with pytest.raises(errors.NotFound, match="download-data"):
-        runs.decide(run, {})
+        runs.decide(run, {}, NOON)
 
 
 def test_a_retried_run_goes_on_from_what_did_not_succeed() -> None:
     failed = replace(made(cancel=True, download_data="succeeded", train="failed"), state=S.FAILED, reason="x", ended_at=NOON)
     retried = runs.retried(failed)
-    assert runs.decide(retried, {}) == [runs.Start("train", 2)]
+    assert runs.decide(retried, {}, NOON) == [runs.Start("train", 2)]
     assert (retried.is_cancel_asked, retried.reason, retried.ended_at) == (False, "", None)
     with pytest.raises(errors.Refused):
         runs.retried(retried)
@@ -177,11 +195,11 @@ def followed(live_started_after: int, **states: str) -> runs.Run:
 
 def test_a_step_whose_source_began_anew_is_stopped_and_begins_anew() -> None:
     lost = followed(5, inference_live="running", judge_answers="running")
-    assert runs.decide(lost, {"inference-live": RUNNING, "judge-answers": RUNNING}) == [runs.Cancel("judge-answers")]
-    assert runs.decide(lost, {"inference-live": RUNNING, "judge-answers": ended(143)}) == [runs.Start("judge-answers", 2)]
+    assert runs.decide(lost, {"inference-live": RUNNING, "judge-answers": RUNNING}, NOON) == [runs.Cancel("judge-answers")]
+    assert runs.decide(lost, {"inference-live": RUNNING, "judge-answers": ended(143)}, NOON) == [runs.Start("judge-answers", 2)]
     kept = followed(-5, inference_live="running", judge_answers="running")
-    assert runs.decide(kept, {"inference-live": RUNNING, "judge-answers": RUNNING}) == []
-    assert isinstance(runs.decide(kept, {"inference-live": RUNNING, "judge-answers": ended(143)})[0], runs.Finish)
+    assert runs.decide(kept, {"inference-live": RUNNING, "judge-answers": RUNNING}, NOON) == []
+    assert isinstance(runs.decide(kept, {"inference-live": RUNNING, "judge-answers": ended(143)}, NOON)[0], runs.Finish)
 
 
 def test_what_was_read_from_a_step_that_failed_is_read_again_on_a_retry() -> None:
@@ -224,6 +242,10 @@ class Dispatching(RuleBasedStateMachine):
     def tick(self) -> None:
         self._tick(crash_after=None)
 
+    @rule(seconds=st.integers(1, 40))
+    def time_passes(self, seconds: int) -> None:
+        self.clock += timedelta(seconds=seconds)
+
     @rule(actions=st.integers(0, 2))
     def tick_and_crash(self, actions: int) -> None:
         self._tick(crash_after=actions)
@@ -255,11 +277,11 @@ class Dispatching(RuleBasedStateMachine):
             assert not any(job.is_running for job in attempts[:-1])
             if attempts:
                 assert all(self.run.step(name).state is S.SUCCEEDED for name in step.needs)
-                assert all(self.run.step(name).state is not S.WAITING for name in step.follows)
+                assert all(self.run.step(name).attempt for name in step.follows)
 
     @invariant()
     def deciding_is_repeatable(self) -> None:
-        assert runs.decide(self.run, self._statuses()) == runs.decide(self.run, self._statuses())
+        assert runs.decide(self.run, self._statuses(), self.clock) == runs.decide(self.run, self._statuses(), self.clock)
 
     @invariant()
     def an_ended_run_has_no_running_job_and_a_true_state(self) -> None:
@@ -278,11 +300,12 @@ class Dispatching(RuleBasedStateMachine):
             for key, job in self.jobs.items():
                 if job.is_running:
                     self.jobs[key] = runs.JobStatus(False, 0)
+            self.clock += timedelta(minutes=1)
             self._tick(crash_after=None)
         assert self.run.state.is_final
 
     def _tick(self, crash_after: int | None) -> None:
-        for number, action in enumerate(runs.decide(self.run, self._statuses())):
+        for number, action in enumerate(runs.decide(self.run, self._statuses(), self.clock)):
             if isinstance(action, runs.Start):
                 self._start(action)
             if isinstance(action, runs.Cancel):

@@ -136,7 +136,11 @@ def test_each_failure_of_a_retried_run_is_told(world, candidate):
 def test_a_failed_dependency_is_tried_again_up_to_the_limit(world, candidate):
     world.executor.script("jobs.deployment.load_adapter", exit_code=3, reason="MLflow did not answer")
     run_id = launch(world)
-    tick(world, 8)
+    tick(world, 4)
+    held = world.plane.watcher.run(run_id).steps[0]
+    assert (held.state, held.attempt, held.reason) == ("waiting", 1, "MLflow did not answer")
+    assert held.retry_at is not None
+    tick(world, 60)
     assert list(world.executor.jobs) == [f"{run_id}/load-adapter/{attempt}" for attempt in (1, 2, 3)]
     assert world.store.get(run_id).state is runs.State.FAILED
 
