@@ -31,7 +31,7 @@ from controlplane.clients import (
     run_store,
     vllm_inference,
 )
-from controlplane.core import admission, errors, reference_judge
+from controlplane.core import admission, errors, reference_judge, workflows
 from controlplane.services import (
     audit,
     calibrations,
@@ -113,6 +113,7 @@ class Plane:
             self.now,
             self.holder,
             self.is_gone,
+            lambda model: out.store.list(workflow=workflows.PROMOTE.name, model=model, is_active=True, limit=1),
             lambda model: out.store.is_leased(_healing_lease(model)),
             self.settings.timeouts.healing_seconds,
             self.settings.may_degrade,

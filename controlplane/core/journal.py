@@ -57,6 +57,15 @@ def recovery(phase: Phase) -> Recovery:
             return Recovery.FINISH
 
 
+def taken_by_run(model: str, run_id: str, actor: str, started_at: datetime) -> errors.Conflict:
+    """A run of the promote workflow is at it."""
+    since = f"{started_at:%Y-%m-%d %H:%M:%S} UTC"
+    return errors.Conflict(
+        f"{actor or 'Somebody'} is promoting {model} by run {run_id} since {since}.",
+        hint="Wait until it has ended, then look at what is live.",
+    )
+
+
 def taken(model: str, version: int, actor: str, started_at: datetime, ended_at: datetime | None) -> errors.Conflict:
     """Somebody else's promotion of this model came first: it runs still, or ended after the caller last looked."""
     since = f"{started_at:%Y-%m-%d %H:%M:%S} UTC"

@@ -80,6 +80,10 @@ class Run:
     is_cancel_asked: bool = False
     reason: str = ""
 
+    @property
+    def has_begun(self) -> bool:
+        return any(step.state is not State.WAITING for step in self.steps)
+
     def step(self, name: str) -> StepRun:
         """Raises NotFound when the run was recorded without such a step."""
         for step in self.steps:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controlplane import ports
-from controlplane.core import errors, lifecycle, runs, workflow_spec, workflows
+from controlplane.core import errors, journal, lifecycle, runs, workflow_spec, workflows
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +52,11 @@ class Dispatcher:
                 return ended
 
     def _started(self, run: runs.Run, start: runs.Start) -> runs.Run:
+        if run.workflow == workflows.PROMOTE.name:
+            if (overtaken := self._overtaken(run)) is not None:
+                return runs.apply(run, runs.Finish(start.step, runs.State.FAILED, None, str(overtaken), {}), self.now())
+            if self._must_wait(run):
+                return run  # the next tick asks again
         try:
             handle = self.executor.start(_spec(run, start, self.executor.artifact_dir))
         except errors.Conflict:
@@ -62,6 +67,27 @@ class Dispatcher:
             # Asking again would give the same answer for ever.
             return runs.apply(run, runs.Finish(start.step, runs.State.FAILED, None, str(error), {}), self.now())
         return runs.apply(run, start, self.now(), handle)
+
+    def _overtaken(self, run: runs.Run) -> errors.Conflict | None:
+        """Somebody promoted, or promotes by another run, since this one was launched: it would undo what its launcher did not see."""
+        model = run.parameters["model-name"]
+        for record in self.ledger.promotions(model, limit=20):
+            if record.state in (journal.State.DONE, journal.State.DEGRADED) and record.ended_at and record.ended_at > run.created_at:
+                return journal.taken(model, record.version, record.actor, record.started_at, record.ended_at)
+        for other in self._rivals(run):
+            if other.has_begun:
+                return journal.taken_by_run(model, other.id, other.created_by, other.created_at)
+        return None
+
+    def _must_wait(self, run: runs.Run) -> bool:
+        """For a promotion that may yet fail, or a run that was launched before this one."""
+        records = self.ledger.promotions(run.parameters["model-name"], limit=20)
+        is_open = any(record.state is journal.State.RUNNING for record in records)
+        return is_open or any((other.created_at, other.id) < (run.created_at, run.id) for other in self._rivals(run))
+
+    def _rivals(self, run: runs.Run) -> list[runs.Run]:
+        found = self.store.list(workflow=run.workflow, model=run.parameters["model-name"], is_active=True, limit=100)
+        return [other for other in found if other.id != run.id]
 
     def _note(self, event: ports.Event) -> None:
         """Once, also when we are killed between the ledger and the run: it is written before the run's end is."""

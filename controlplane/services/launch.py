@@ -72,6 +72,8 @@ class Launcher:
         for record in self.ledger.promotions(model.name, limit=5):
             if record.state == "running":
                 raise journal.taken(model.name, record.version, record.actor, record.started_at, None)
+        for run in self.store.list(workflow=workflows.PROMOTE.name, model=model.name, is_active=True, limit=1):
+            raise journal.taken_by_run(model.name, run.id, run.created_by, run.created_at)
 
     def _note(self, run: runs.Run, action: str, actor: str, interface: str) -> None:
         details = {"run": run.id, "workflow": run.workflow}

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from controlplane import ports
-from controlplane.core import adapters, errors, fingerprints, history, journal, lifecycle
+from controlplane.core import adapters, errors, fingerprints, history, journal, lifecycle, runs
 from controlplane.services import swap
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,9 @@ class Caller:
 class Promoter:
     """`required` is the policy: the lowest alias a promotion may start from. `may_degrade`: a replica that fails does not stop the others.
 
-    `holder` is this process; `is_gone` tells whether another one has died. `is_healing`: a replica is being given an adapter of this model
-    back, which takes at most `healing_seconds`. `stuck` holds promotions of ours that could not be undone.
+    `holder` is this process; `is_gone` tells whether another one has died. `runs_under_way`: of the promote workflow. `is_healing`: a
+    replica is being given an adapter of this model back, which takes at most `healing_seconds`. `stuck` holds promotions of ours that
+    could not be undone.
     """
 
     registry: ports.Registry
@@ -47,6 +48,7 @@ class Promoter:
     now: Callable[[], datetime]
     holder: str
     is_gone: Callable[[str], bool]
+    runs_under_way: Callable[[str], Sequence[runs.Run]]
     is_healing: Callable[[str], bool]
     healing_seconds: float
     may_degrade: bool = False
@@ -156,6 +158,7 @@ class Promoter:
         pair = self._pair(model, plan)
         record = self.ledger.open_promotion(self._record(plan, pair, source, caller))
         try:
+            self._require_no_run(model)
             self._wait_for_healing(model)
             # Another promotion may have ended between the plan and the record: only what holds now counts.
             aliases = self.registry.model(model).aliases
@@ -169,6 +172,11 @@ class Promoter:
         except BaseException:
             self.stuck.add(record.id)
             raise
+
+    def _require_no_run(self, model: str) -> None:
+        """The dispatcher starts none while a promotion is open, so that of the two one always sees the other."""
+        for run in self.runs_under_way(model):
+            raise journal.taken_by_run(model, run.id, run.created_by, run.created_at)
 
     def _wait_for_healing(self, model: str) -> None:
         """What a restarted replica is given back in this moment must not come after what is promoted now."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from controlplane import ports
-from controlplane.core import errors, runs
+from controlplane.core import errors, journal, runs
+from controlplane.services import promote
 
 
 def launch(world, workflow="training", **parameters):
@@ -94,6 +98,53 @@ def test_no_promotion_is_launched_beside_another(world):
     world.ledger.open_promotion(promotion_of(version, "grace"))
     with pytest.raises(errors.Conflict, match="grace"):
         launch(world, "promote", **{"source-alias": "perf-passed"})
+
+
+def test_one_promotion_of_a_model_at_a_time_by_whatever_way(world):
+    world.add_version("live", "perf-passed")
+    world.add_version("previous")
+    run = launch(world, "promote", **{"source-alias": "previous"})
+    with pytest.raises(errors.Conflict, match=f"is promoting ops-qa by run {run.id} since"):
+        launch(world, "promote", **{"source-alias": "previous"})
+    with pytest.raises(errors.Conflict, match=f"is promoting ops-qa by run {run.id} since"):
+        world.plane.promoter.promote("ops-qa", "previous", promote.Caller("grace", "api", "me too"))
+    assert world.registry.aliases["ops-qa"]["live"] == 1
+    assert [record.state for record in world.ledger.promotions("ops-qa")] == ["failed"]
+
+
+def test_a_run_waits_for_a_promotion_that_is_open_and_gives_way_to_one_that_ended_well(world):
+    version = world.add_version("perf-passed")
+    run = launch(world, "promote", **{"source-alias": "perf-passed"})
+    record = world.ledger.open_promotion(promotion_of(version, "grace"))
+    world.plane.dispatcher.tick()
+    assert world.store.get(run.id).steps[0].state is runs.State.WAITING
+    world.ledger.close_promotion(replace(record, state=journal.State.DONE, ended_at=world.plane.now()))
+    for _ in range(2):
+        world.plane.dispatcher.tick()
+    ended = world.store.get(run.id)
+    assert (ended.state, world.executor.jobs) == (runs.State.FAILED, {})
+    assert "grace promoted ops-qa version 1 meanwhile" in ended.reason
+
+
+def test_a_run_goes_on_after_a_promotion_that_failed(world):
+    version = world.add_version("perf-passed")
+    run = launch(world, "promote", **{"source-alias": "perf-passed"})
+    record = world.ledger.open_promotion(promotion_of(version, "grace"))
+    world.ledger.close_promotion(replace(record, state=journal.State.FAILED, ended_at=world.plane.now()))
+    world.plane.dispatcher.tick()
+    assert world.store.get(run.id).steps[0].state is runs.State.RUNNING
+
+
+def test_of_two_runs_launched_at_one_moment_the_first_goes_on_alone(world):
+    world.add_version("perf-passed")
+    run = launch(world, "promote", **{"source-alias": "perf-passed"})
+    twin = replace(run, id=runs.RunId("a-twin"), created_at=run.created_at + timedelta(microseconds=1))
+    world.store.add(twin)
+    for _ in range(3):
+        world.plane.dispatcher.tick()
+    assert world.store.get(run.id).steps[0].state is runs.State.RUNNING
+    assert world.store.get(twin.id).state is runs.State.FAILED
+    assert f"by run {run.id}" in world.store.get(twin.id).reason
 
 
 def promotion_of(version, actor):
