@@ -302,7 +302,7 @@ def test_an_answer_that_never_ends_is_given_up() -> None:
         with contextlib.closing(prometheus.Prometheus(server.address, answer_seconds=0.3)) as metrics:
             before = time.monotonic()
             seen = server_view.beside(claim(datetime.now(UTC)), watched(""), metrics)
-            assert time.monotonic() - before < 2
+            assert time.monotonic() - before < 20
     assert "no answer in time" in seen.notes[0]
 
 
